@@ -1,0 +1,45 @@
+# Two commands set everything up: `make workbench` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= derm-kit-run
+
+.DEFAULT_GOAL := help
+.PHONY: help workbench test check bench lock clean
+
+help: ## Say what each command does
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+workbench: $(VENV)/.runtime ## Install, then score the demo cohort of phantoms and print the table
+	$(BIN)/derm-kit score --out $(RUN)
+	$(BIN)/derm-kit show $(RUN)
+
+test: $(VENV)/.dev ## Run the tests (real images: DERM_KIT_DATA=FOLDER make test)
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Style, types and the laws of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## Speed as ratios in one run (needs DERM_KIT_DATA)
+	$(BIN)/python -m tests.benchmarks.scoring
+
+lock: $(VENV)/.dev ## Renew requirements.lock: what an installed wheel needs, with hashes
+	$(BIN)/uv pip compile pyproject.toml --constraints constraints.txt --generate-hashes --universal \
+	  --python-version 3.11 --no-annotate --no-header --no-emit-index-url --output-file requirements.lock
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("derm-kit needs Python 3.11 or newer: make PYTHON=python3.11 workbench" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install -c constraints.txt --index-url $(TORCH_INDEX) torch torchvision)
+	$(BIN)/python -m pip install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install -c constraints.txt -e '.[train,dev]'
+	touch $@
+
+clean: ## Remove the environment and the demo run
+	rm -rf $(VENV) $(RUN)

@@ -1,0 +1,260 @@
+"""Pictures come in: six formats to upright sRGB pixels, or a refusal that says why.
+
+The rules, each tested:
+
+* The format is read from the first bytes, never from the suffix. JPEG, PNG, TIFF, WebP, BMP and DICOM are decoded.
+* The header is read first: more than `MAX_PIXELS` pixels or a side above `MAX_SIDE_PX` is refused before any decoding.
+* A file that ends early or whose checksums or coded data do not hold is refused: no half-grey picture is ever scored.
+* Several pictures in one file (animation, pages) are refused, because a clinician must know which one was scored.
+  DICOM is the exception: frame 1 is decoded and `Picture.format` says so.
+* EXIF orientation is applied. A colour profile is converted to sRGB; without one the values are taken as sRGB.
+  CMYK is refused: print colours do not name screen colours.
+* 16-bit PNG and TIFF keep the high byte (v >> 8, so 65,535 becomes 255). Transparency is laid over white.
+* A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size while its short side stays at least 2 * `min_side_px`.
+* Only pixels leave: no EXIF, no text, no name.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import BmpImagePlugin, Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+from derm_kit.cases.headers import (
+    EXPORT_AGAIN,
+    check_png,
+    check_size,
+    cut_off,
+    damaged,
+    exif_orientation,
+    file_format,
+    jpeg_header,
+    not_rgb,
+    read_file,
+)
+from derm_kit.errors import CaseError
+
+Pixels = npt.NDArray[np.uint8]
+
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
+_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
+_DAMAGE = (
+    ArithmeticError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
+    ValueError, Warning, struct.error, zlib.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One decoded picture: pixels and nothing else of the file.
+
+    `rgb` is uint8 (H, W, 3), sRGB, upright. `width_px` and `height_px` are those of the original as shown upright;
+    `rgb` may be smaller (see `decode`). `format` is one of JPEG, PNG, TIFF, WebP, BMP, DICOM; for a multi-frame
+    DICOM object it names the frame: "DICOM, frame 1 of 3".
+    """
+
+    rgb: Pixels
+    width_px: int
+    height_px: int
+    format: str
+
+
+def decode(source: Path | bytes, *, case: str, min_side_px: int = 256) -> Picture:
+    """The picture in `source` (a file or its bytes) as upright sRGB, uint8 (H, W, 3).
+
+    A JPEG whose short side is above 4 * `min_side_px` comes smaller, its short side never below 2 * `min_side_px`.
+    Raises CaseError, naming `case`, for anything that cannot be decoded whole.
+    """
+    data = source if isinstance(source, bytes) else read_file(source, case)
+    kind = file_format(data, case)
+    try:
+        if kind == "JPEG":
+            return _decode_jpeg(data, case, min_side_px)
+        _hush()
+        if kind == "DICOM":
+            from derm_kit.cases.dicom import dicom_pixels  # pydicom is slow to import and most cohorts have none
+
+            colour, profile, frames = dicom_pixels(data, case)
+            height, width = colour.shape[:2]
+            named = f"DICOM, frame 1 of {frames:,}" if frames > 1 else "DICOM"
+            return Picture(_to_srgb(colour, profile, case), width, height, named)
+        return _decode_with_pillow(data, kind, case)
+    except MemoryError:
+        raise CaseError(
+            "the picture does not fit into memory", next_step=f"{EXPORT_AGAIN}, smaller", case=case
+        ) from None
+
+
+def central_square(rgb: Pixels, size: int) -> Pixels:
+    """What the model sees: the central square of `rgb` (H, W, 3), resized to uint8 (size, size, 3).
+
+    Area average when it shrinks, linear when it grows; the same function as the training recipe's.
+    """
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = rgb[top : top + side, left : left + side]
+    if side == size:
+        return np.ascontiguousarray(square)
+    way = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (size, size), interpolation=way), dtype=np.uint8)
+
+
+def _decode_jpeg(data: bytes, case: str, min_side_px: int) -> Picture:
+    header = jpeg_header(data, case)
+    check_size(header.width_px, header.height_px, case)
+    if header.components not in (1, 3):
+        found = "CMYK" if header.components == 4 else f"{header.components} colour channels"
+        raise not_rgb(case, found)
+    if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+        raise damaged(case, "JPEG", f"{scans:,} scans")
+    floor = 2 * min_side_px
+    try:
+        rgb = simplejpeg.decode_jpeg(data, min_height=floor, min_width=floor, min_factor=2)
+    except (ValueError, RuntimeError, TypeError) as error:
+        if "remature end" in str(error):
+            raise cut_off(case, len(data)) from None
+        raise damaged(case, "JPEG", error) from None
+    if header.profile:
+        rgb = _to_srgb(rgb[..., 0] if header.components == 1 else rgb, header.profile, case)
+    return _upright(rgb, header.width_px, header.height_px, header.orientation, "JPEG")
+
+
+def _decode_with_pillow(data: bytes, kind: str, case: str) -> Picture:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise CaseError(
+            "Pillow has been told to fill cut-off pictures with grey, and such a picture must not be scored",
+            next_step="Set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False",
+            case=case,
+        )
+    if kind == "PNG":
+        check_png(data, case)
+    if kind == "WebP" and len(data) < (want := 8 + int.from_bytes(data[4:8], "little")):
+        raise cut_off(case, len(data), want)
+    try:
+        # The plugin itself, not Image.open: that one warns or raises on size by a limit anyone may have changed.
+        with _PLUGINS[kind](io.BytesIO(data)) as image:
+            width, height = image.size
+            check_size(width, height, case)
+            if getattr(image, "is_animated", False):
+                raise CaseError(
+                    "one file is one picture",
+                    next_step="Export the frame or page that is to be scored as a picture of its own",
+                    case=case,
+                    value=f"{kind} with several frames or pages",
+                )
+            if image.mode not in _MODES and not image.mode.startswith("I;16"):
+                raise not_rgb(case, f"{image.mode} values")
+            if isinstance(image, TiffImagePlugin.TiffImageFile):
+                _check_tiff(image, len(data), case)
+            image.load()
+            rgb = _flatten(image, case)
+            exif = image.info.get("exif", b"") if kind != "TIFF" else b""  # Pillow turns a TIFF itself
+    except CaseError:
+        raise
+    except _DAMAGE as error:
+        if "truncated" in str(error).lower():
+            raise cut_off(case, len(data)) from None
+        raise damaged(case, kind, error) from None
+    if rgb.shape[:2] != (height, width):
+        height, width = rgb.shape[:2]
+    return _upright(rgb, width, height, exif_orientation(exif), kind)
+
+
+def _flatten(image: Image.Image, case: str) -> Pixels:
+    """Loaded picture as sRGB (H, W, 3): 16 bit by its high byte, palette and grey expanded, transparency on white."""
+    grey = image.mode in ("1", "L", "LA")
+    alpha: npt.NDArray[np.uint16] | None = None
+    if image.mode.startswith("I;16"):
+        colour = (np.asarray(image) >> 8).astype(np.uint8)
+    elif image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        alpha = rgba[..., 3:].astype(np.uint16)
+        colour = rgba[..., 0] if grey else rgba[..., :3]
+    else:
+        colour = np.asarray(image.convert("L" if grey else "RGB"))
+    rgb = _to_srgb(colour, image.info.get("icc_profile") or b"", case)
+    if alpha is None or alpha.min() == 255:
+        return rgb
+    return ((rgb * alpha + (255 - alpha) * np.uint16(255) + np.uint16(127)) // 255).astype(np.uint8)
+
+
+def _check_tiff(image: TiffImagePlugin.TiffImageFile, have: int, case: str) -> None:
+    """Every strip or tile lies inside the file."""
+    for offsets, counts in ((273, 279), (324, 325)):
+        starts, lengths = (
+            np.atleast_1d(np.array(image.tag_v2.get(tag, ()), dtype=np.int64)) for tag in (offsets, counts)
+        )
+        if starts.size and starts.size == lengths.size and (want := int((starts + lengths).max())) > have:
+            raise cut_off(case, have, want)
+
+
+def _upright(rgb: Pixels, width: int, height: int, orientation: int, kind: str) -> Picture:
+    """Turn or mirror by the EXIF orientation (Exif 2.32, tag 0x0112)."""
+    if orientation > 4:
+        rgb, width, height = rgb.transpose(1, 0, 2), height, width
+    down, across = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}.get(orientation, (1, 1))
+    return Picture(np.ascontiguousarray(rgb[::down, ::across]), width, height, kind)
+
+
+def _to_srgb(colour: Pixels, profile: bytes, case: str) -> Pixels:
+    """Grey (H, W) or colour (H, W, 3) uint8 of a colour profile (b"" for none) as sRGB, uint8 (H, W, 3).
+
+    Perceptual intent, as Pillow's default. Raises CaseError for a damaged profile or one of another kind of picture.
+    """
+    try:
+        space = _profile(profile).profile.xcolor_space.strip() if profile else ""
+        grey = space == "GRAY" and colour.ndim == 2
+        if colour.ndim == 2 and not grey:
+            colour = np.repeat(colour[..., None], 3, axis=2)
+        if not space:
+            return np.ascontiguousarray(colour)
+        if space != "RGB" and not grey:
+            raise CaseError(
+                "the colour profile does not belong to this kind of picture",
+                next_step=f"{EXPORT_AGAIN} in sRGB",
+                case=case,
+                value=f"{space} profile",
+            )
+        transform = _transform(profile, "L" if grey else "RGB")
+        return np.array(transform.apply(Image.fromarray(np.ascontiguousarray(colour))))
+    except (*_DAMAGE, ImageCms.PyCMSError):
+        raise CaseError(
+            "the colour profile is damaged, so the colours are unknown",
+            next_step=f"{EXPORT_AGAIN} in sRGB",
+            case=case,
+            value=f"profile of {len(profile):,} bytes",
+        ) from None
+
+
+def _profile(profile: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(io.BytesIO(profile))
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """The way from a profile to sRGB, kept because the pictures of one camera share theirs."""
+    return ImageCms.buildTransform(_profile(profile), ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
+def _hush() -> None:
+    """Keep the libraries' own warnings off the screen: they quote the file's text, which may name a patient.
+
+    One narrow filter rather than warnings.catch_warnings, which is not safe while several threads decode.
+    """
+    warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")

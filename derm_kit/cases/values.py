@@ -1,0 +1,142 @@
+"""Cells of a table as values of a cohort: ages, sexes, sites, skin types, and the exclusions that follow from them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from derm_kit.errors import printable
+
+Text = pd.Series  # of dtype str
+
+_UNKNOWN: Final = frozenset({"", "nan", "na", "n/a", "none", "null", "unknown", "not known", "not specified", "-", "--", "?", "."})
+_AGE: Final = re.compile(r"\s*(?:>=?|≥)?\s*0*(\d{1,3})(?:[.,](\d{1,3}))?\s*(\+)?\s*(?:years?|yrs?|yo|y|jahre)?\s*", re.IGNORECASE)
+_SEX: Final = {"f": "female", "woman": "female", "weiblich": "female", "m": "male", "man": "male", "männlich": "male"}
+_ROMAN: Final = ("I", "II", "III", "IV", "V", "VI")
+_SKIN_TYPE: Final = re.compile(r"(?:(?:fitzpatrick|skin|type|fst)[\s_-]*)*(VI|IV|V|I{1,3}|[1-6])(?:\.0+)?", re.IGNORECASE)
+_SITES: Final = {"head/neck": "head and neck", "head neck": "head and neck", "palms/soles": "palms and soles"}
+_GENITAL: Final = re.compile(
+    r"(?<!con)genital|\bvulva|\bvagina|\bpenis|\bpenile|\bglans|\bscrot|\blabi(?:a|um) (?:maj|min)|\bperineum", re.IGNORECASE
+)
+_NAIL: Final = re.compile(r"subungual|\b(?:finger|toe)?nails?\b", re.IGNORECASE)
+
+
+def tidy(column: Text[Any]) -> Text[Any]:
+    """Cells without spaces at their ends; words that mean "not known" become "", control characters a space."""
+    return by_value(column, _tidy)
+
+
+def by_value(column: Text[Any], change: Callable[[str], Any]) -> Any:
+    """`change` applied to each cell, worked out once per distinct value; texts stay texts, numbers become float64."""
+    codes, values = pd.factorize(column)
+    changed = [change(str(value)) for value in values]
+    if not changed:
+        return column
+    if isinstance(changed[0], float):
+        return pd.Series(np.asarray(changed, dtype=np.float64)[codes], index=column.index)
+    return pd.Series(pd.array(changed, dtype="str").take(codes), index=column.index)
+
+
+def ages(column: Text[Any]) -> tuple[Any, list[str]]:
+    """Ages in years, NaN where unknown, unreadable or outside 0 to 120; notes say how many and which."""
+    found = by_value(column, _age)
+    years = found if found.dtype == np.float64 else pd.Series(math.nan, index=column.index)
+    notes = _unread(column[years.isna()], "Ages not understood or outside 0 to 120, taken as unknown")
+    capped = column.str.contains("+", regex=False)
+    if capped.any():
+        notes.append(f"Ages given as a lower bound (such as {column[capped].iloc[0]}) are read as that bound: {int(capped.sum()):,}.")
+    return years, notes
+
+
+def tones(column: Text[Any]) -> tuple[Any, list[str]]:
+    """Skin tone classes 0 (very dark) to 5 (very light) as float64, NaN where unknown; notes on what was not understood."""
+    found = by_value(column, _tone)
+    classes = found if found.dtype == np.float64 else pd.Series(math.nan, index=column.index)
+    return classes, _unread(column[classes.isna()], "Skin tone classes not understood (0 to 5 are), taken as unknown")
+
+
+def sexes(column: Text[Any]) -> Text[Any]:
+    """Sex in small letters, `f` and `m` written out."""
+    return by_value(column, lambda text: _SEX.get(text.casefold(), text.casefold()))
+
+
+def sites(column: Text[Any]) -> Text[Any]:
+    """Anatomical site in small letters with spaces for underscores, head and neck written one way."""
+    return by_value(column, _site)
+
+
+def skin_types(column: Text[Any]) -> tuple[Text[Any], list[str]]:
+    """Fitzpatrick skin types I to VI, "" where unknown; notes on what was not understood."""
+    types = by_value(column, _skin_type)
+    return types, _unread(column[types == ""], "Skin types not understood (I to VI are), taken as unknown")
+
+
+def exclusions(age_years: Any, site_texts: list[Text[Any]], image_type: Text[Any] | None) -> Text[Any]:
+    """Why a case must go to a clinician whatever its scores ("" where nothing speaks against it), from its metadata.
+
+    Under 18, genital and subungual lesions are outside what NHS services assess; a picture that is declared to be no
+    dermoscopic one is outside what the models saw. Reasons are joined by "; ".
+    """
+    reasons = pd.Series(np.where(age_years < 18, "under 18", ""), index=age_years.index, dtype="str")
+    for reason, pattern in (("genital", _GENITAL), ("subungual", _NAIL)):
+        said = pd.Series(False, index=age_years.index)
+        for texts in site_texts:
+            said |= by_value(texts, lambda text, pattern=pattern: "1" if pattern.search(text) else "") != ""
+        reasons = _join(reasons, said, reason)
+    if image_type is not None:
+        odd = by_value(image_type, lambda text: "" if not text or text.casefold().startswith("dermoscopic") else "1") != ""
+        reasons = _join(reasons, odd, "not a dermoscopic picture")
+    return reasons
+
+
+def _join(reasons: Text[Any], where: Any, reason: str) -> Text[Any]:
+    joined = reasons.where(reasons == "", reasons + "; ") + reason
+    return reasons.where(~where, joined).astype("str")
+
+
+def _tidy(text: str) -> str:
+    text = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+    text = text.strip()
+    return "" if text.casefold() in _UNKNOWN else text
+
+
+def _age(text: str) -> float:
+    match = _AGE.fullmatch(text)
+    if match is None:
+        return math.nan
+    years = float(f"{match[1]}.{match[2] or 0}")
+    return years if years <= 120 else math.nan
+
+
+def _tone(text: str) -> float:
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        return math.nan
+    return value if value in range(6) else math.nan
+
+
+def _site(text: str) -> str:
+    text = re.sub(r"[_\s]+", " ", text.casefold())
+    return _SITES.get(text, text)
+
+
+def _skin_type(text: str) -> str:
+    match = _SKIN_TYPE.fullmatch(text.strip())
+    if match is None:
+        return ""
+    return _ROMAN[int(match[1]) - 1] if match[1].isdigit() else match[1].upper()
+
+
+def _unread(column: Text[Any], words: str) -> list[str]:
+    counts = column[column != ""].value_counts()
+    if not len(counts):
+        return []
+    shown = ", ".join(f"{printable(value, 40)} ({n:,})" for value, n in counts.head(5).items())
+    more = f" and {len(counts) - 5:,} more values" if len(counts) > 5 else ""
+    return [f"{words}: {int(counts.sum()):,} rows: {shown}{more}."]

@@ -1,0 +1,185 @@
+"""The command line: derm-kit score, show, decide, cohort, policy, check, phantoms."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from derm_kit.errors import DermKitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTICE = "For research and teaching. Not a medical device. If you are worried, refer."
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help=f"Open workbench for safe AI triage of skin lesions. {NOTICE}",
+)
+console = Console()
+
+CohortPath = Annotated[Path | None, typer.Argument(help="Folder, table, archive or picture. Left out: the phantoms.")]
+RunPath = Annotated[
+    Path | None, typer.Argument(help="Run folder, joined parquet or CSV of scores. Left out: the reference cohort.")
+]
+ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder. Left out: the one that ships.")]
+Rows = Annotated[int, typer.Option("--rows", min=0, help="How many cases to print; 0 prints all.")]
+
+
+@app.command()
+def score(
+    cohort: CohortPath = None,
+    out: Annotated[Path, typer.Option("--out", help="Run folder to write or continue.")] = Path("derm-kit-run"),
+    model: ModelFolder = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",
+    batch_size: Annotated[int | None, typer.Option(min=1, max=4096, help="Pictures a batch.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Metadata table, where it is not in the folder.")] = None,
+) -> None:
+    """Score every picture of a cohort over the eleven lesion types."""
+    from derm_kit.model.classifier import Classifier
+    from derm_kit.model.scoring import score as score_cohort
+
+    cases = _read_cohort(cohort, table)
+    run = score_cohort(cases, Classifier(model, device), out, batch_size=batch_size)
+    failed = int(run.cases["quality_fail"].sum())
+    rejected = int(run.meta["n_rejected"])
+    console.print(f"{len(run):,} cases scored, {failed:,} of them fail the quality check, {rejected:,} rejected.")
+    if rejected:
+        console.print(f"Each rejected case, its rule and what to do: {escape(str(out / 'rejects.csv'))}")
+    console.print(f"Run folder: {escape(str(out))}. Next: derm-kit show {escape(str(out))}")
+
+
+@app.command()
+def show(run: RunPath = None, rows: Rows = 20) -> None:
+    """Print the scores of a run."""
+    from derm_kit.lesions import LESION_TYPES
+
+    scores = _read_run(run)
+    table = Table(title=f"Model scores of {len(scores):,} cases", caption=NOTICE, caption_style="dim")
+    table.add_column("case", no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column("truth")
+    for t in LESION_TYPES:
+        table.add_column(t.short, justify="right")
+    table.add_column("quality")
+    shorts = {t.value: t.short for t in LESION_TYPES}
+    for i, values in enumerate(scores.matrix[: rows or len(scores)]):
+        case = scores.cases.iloc[i]
+        highest = max((v for v in values if v == v), default=1.0)
+        cells = ["not trained" if v != v else f"[bold]{v:.2f}[/bold]" if v == highest else f"{v:.2f}" for v in values]
+        truth = " or ".join(shorts[t] for t in case["truth"].split("|") if t)
+        table.add_row(escape(case["case_id"]), truth, *cells, escape(case["quality_reason"]))
+    console.print(table)
+    _say_rest(len(scores), rows)
+
+
+@app.command()
+def decide(
+    run: RunPath = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy file. Left out: the model's default.")] = None,
+    model: ModelFolder = None,
+    out: Annotated[Path | None, typer.Option(help="Write every decision to this CSV file.")] = None,
+    rows: Rows = 20,
+) -> None:
+    """Print what a triage policy does with each case of a run, and why."""
+    from derm_kit.cases.tables import write_table
+    from derm_kit.triage.policy import TriagePolicy
+    from derm_kit.triage.policy import decide as decide_run
+
+    chosen = TriagePolicy.read(policy) if policy else _default_policy(model)
+    decisions = decide_run(_read_run(run), chosen).table
+    counts = decisions.groupby(["disposition", "suspected"], sort=False).size().sort_values(ascending=False)
+    table = Table(title=f"{escape(chosen.name)}: {len(decisions):,} cases", caption=NOTICE, caption_style="dim")
+    for heading in ("disposition", "suspected", "cases", "share"):
+        table.add_column(heading, justify="right" if heading in ("cases", "share") else "left")
+    for (disposition, suspected), n in counts.items():
+        table.add_row(disposition, suspected.replace("_", " ") or "–", f"{n:,}", f"{n / len(decisions):.1%}")
+    console.print(table)
+    console.print(_frame_table(decisions.head(rows or len(decisions))))
+    _say_rest(len(decisions), rows)
+    if out:
+        write_table(out, decisions)
+        console.print(f"All decisions: {escape(str(out))}")
+
+
+@app.command()
+def cohort(path: CohortPath = None, table: Annotated[Path | None, typer.Option()] = None) -> None:
+    """Say what a cohort's pictures and table were understood to mean, and what was not understood."""
+    for line in _read_cohort(path, table).describe():
+        console.print(escape(line))
+
+
+@app.command()
+def policy(model: ModelFolder = None) -> None:
+    """Print the model's default triage policy as JSON, to start one's own from."""
+    sys.stdout.write(_default_policy(model).model_dump_json(indent=2) + "\n")
+
+
+@app.command()
+def check(model: ModelFolder = None, device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
+    """Constancy check: score the demo phantoms and compare with the values in the model's card."""
+    from derm_kit.model.classifier import Classifier
+    from derm_kit.model.constancy import compare
+
+    result = compare(Classifier(model, device))
+    console.print(result.sentence)
+    if not result.passed:
+        console.print(_frame_table(result.differences))
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; an error that derm-kit foresaw is one line, without a traceback."""
+    try:
+        app()
+    except DermKitError as error:
+        Console(stderr=True).print(f"[bold red]derm-kit:[/bold red] {escape(str(error))}", soft_wrap=True)
+        sys.exit(2)
+
+
+def _read_cohort(path: Path | None, table: Path | None) -> Cohort:
+    from derm_kit.cases.phantom import demo_cohort
+    from derm_kit.cases.sources import read
+
+    return demo_cohort() if path is None else read(path, table=table)
+
+
+def _read_run(path: Path | None) -> ScoreRun:
+    from derm_kit.model.card import default_model
+    from derm_kit.model.run import read_run
+
+    return read_run(default_model() / "reference_scores.parquet" if path is None else path)
+
+
+def _default_policy(model: Path | None) -> TriagePolicy:
+    from derm_kit.model.card import default_model, load_card
+    from derm_kit.triage.policy import TriagePolicy
+
+    return TriagePolicy.from_card(load_card(model or default_model()))
+
+
+def _frame_table(frame: pd.DataFrame) -> Table:
+    table = Table()
+    for column in frame:
+        table.add_column(str(column), overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(escape(f"{v:.3f}" if isinstance(v, float) else str(v)) for v in row))
+    return table
+
+
+def _say_rest(n: int, rows: int) -> None:
+    if rows and n > rows:
+        console.print(f"{n - rows:,} more cases; --rows 0 prints all.")
+
+
+if TYPE_CHECKING:
+    from derm_kit.cases.cohort import Cohort
+    from derm_kit.model.run import ScoreRun
+    from derm_kit.triage.policy import TriagePolicy

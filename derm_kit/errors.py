@@ -1,0 +1,54 @@
+"""The errors of derm-kit: each names the case, the value, the rule that was broken and the next step."""
+
+from __future__ import annotations
+
+
+class DermKitError(Exception):
+    """Base of every error that derm-kit raises on purpose.
+
+    `rule` says what was expected, `next_step` what the reader can do about it; `case` and `value` name the
+    case (or file) and the offending value where there is one.
+    """
+
+    def __init__(self, rule: str, *, next_step: str, case: str | None = None, value: object = None) -> None:
+        self.case = case
+        self.value = value
+        self.rule = rule
+        self.next_step = next_step
+        super().__init__(rule)
+
+    def __str__(self) -> str:
+        """One readable line: case, value, rule, next step."""
+        where = f"{printable(self.case)}: " if self.case is not None else ""
+        what = f" (found: {printable(self.value)})" if self.value is not None else ""
+        return f"{where}{self.rule}{what}. {self.next_step}"
+
+
+class CohortError(DermKitError):
+    """A folder, table or archive cannot be read as a cohort."""
+
+
+class CaseError(DermKitError):
+    """One case cannot be used; the others go on."""
+
+
+class DiagnosisError(DermKitError):
+    """A diagnosis is in no vocabulary that derm-kit knows."""
+
+
+class ModelError(DermKitError):
+    """A model's card, weights or hashes do not hold together."""
+
+
+class RunError(DermKitError):
+    """A run folder or score table cannot be read or continued."""
+
+
+class PolicyError(DermKitError):
+    """A triage policy is invalid or belongs to another model."""
+
+
+def printable(value: object, limit: int = 120) -> str:
+    """`value` on one line for a message: control characters escaped, at most `limit` characters."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return text if len(text) <= limit else text[: limit - 1] + "…"

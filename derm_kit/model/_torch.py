@@ -1,0 +1,37 @@
+"""torch and timm, imported once and only when called, with the one work-around they need beside a CPU build.
+
+An ordinary torchvision wheel beside a CPU-only torch fails on import because its compiled operators are missing.
+Declaring the two operators it registers fake kernels for lets the import go on; nothing here ever calls them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+_declared: list[Any] = []
+
+
+def import_timm() -> Any:  # noqa: ANN401 - timm carries no types
+    """The timm module, importable whether torchvision brought its operators or not."""
+    import torch
+
+    if not _declared:
+        try:
+            import torchvision  # noqa: F401
+        except RuntimeError:
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            _declared.append(library)
+    import timm
+
+    return timm
+
+
+def build_network(architecture: str, outputs: int, **options: float) -> torch.nn.Module:
+    """A timm network of `architecture` with `outputs` logits and random weights."""
+    network: torch.nn.Module = import_timm().create_model(architecture, num_classes=outputs, **options)
+    return network

@@ -1,0 +1,242 @@
+"""From trained weights to a model folder: calibrate, choose operating points, write ONNX, hashes and the card.
+
+    python models/export.py DATA --work WORK --weights finish.safetensors --out models/derm11 --version 0.1.0
+
+Everything here is chosen on `validation` (temperature, operating points) or fitted on `train` (feature projection);
+`reference` is first touched by models/evaluate.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from derm_kit.cases.sources import read
+from safetensors.numpy import save_file as save_numpy
+from safetensors.torch import load_file, save_file
+from scipy.optimize import minimize_scalar
+from sklearn.decomposition import PCA
+
+from derm_kit.cases.cohort import Cohort
+from derm_kit.cases.images import central_square, decode
+from derm_kit.lesions import LESION_TYPES, LesionType, parse_truth
+from derm_kit.model._torch import build_network
+from derm_kit.model.card import (
+    CARD_FILE,
+    ONNX_FILE,
+    PROJECTION_FILE,
+    WEIGHTS_FILE,
+    Constancy,
+    ModelCard,
+    OperatingPoint,
+    Preprocessing,
+    sha256,
+)
+from derm_kit.model.classifier import Classifier, softmax
+from derm_kit.model.constancy import measure
+from derm_kit.triage.accuracy import clopper_pearson
+
+INPUT_SIZE_PX = 224
+COMPONENTS = 64
+TARGETS = {
+    LesionType.MELANOMA: 0.95,
+    LesionType.SQUAMOUS_CELL_CARCINOMA: 0.95,
+    LesionType.BASAL_CELL_CARCINOMA: 0.90,
+    LesionType.INTRAEPIDERMAL_CARCINOMA: 0.90,
+    LesionType.ACTINIC_KERATOSIS: 0.90,
+    LesionType.ATYPICAL_NAEVUS: 0.90,
+}
+ALWAYS_CALLED = 0.5
+CONSTANCY_TOLERANCE = 2e-3
+
+
+class WithFeatureMap(torch.nn.Module):
+    """The network with the tensor that enters global average pooling as second output."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels (N, 3, S, S) to logits (N, K) and feature map (N, C, h, w)."""
+        feature_map = self.network.forward_features(pixels)
+        return self.network.forward_head(feature_map), feature_map
+
+
+def truth_matrix(cohort: Cohort, types: list[LesionType]) -> np.ndarray:
+    """Allowed types of each case among the trained ones, bool (N, K)."""
+    truths = [parse_truth(t) for t in cohort.cases["truth"]]
+    return np.array([[t in truth for t in types] for truth in truths])
+
+
+@torch.inference_mode()
+def forward(network: torch.nn.Module, cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (N, K) and pooled features (N, C) of a cohort, in float32."""
+    logits, pooled = [], []
+    rule = Preprocessing(input_size_px=INPUT_SIZE_PX, mean=127.5, std=127.5)
+    for i in range(0, len(cohort), 32):
+        batch = cohort.cases.iloc[i : i + 32]
+        squares = np.stack(
+            [
+                central_square(decode(cohort.root / image, case=case).rgb, rule.input_size_px)
+                for case, image in zip(batch["case_id"], batch["image"], strict=True)
+            ]
+        )
+        pixels = (squares.transpose(0, 3, 1, 2).astype(np.float32) - rule.mean) / rule.std
+        out, feature_map = network(torch.from_numpy(pixels))
+        logits.append(out.numpy())
+        pooled.append(feature_map.mean(dim=(2, 3)).numpy())
+    return np.concatenate(logits), np.concatenate(pooled)
+
+
+def type_shares(allowed: np.ndarray) -> np.ndarray:
+    """Share of each type among labelled cases, an unsplit truth counted in equal parts. (K,)"""
+    labelled = allowed[allowed.any(axis=1)]
+    parts = labelled / labelled.sum(axis=1, keepdims=True)
+    return parts.mean(axis=0)
+
+
+def prevalence_shift(allowed_train: np.ndarray) -> np.ndarray:
+    """What to add to the logits of a network trained on drawn cases so that they speak of the undrawn set. (K,)
+
+    Types were drawn in proportion to the square root of their size (models/train.py), so the drawn share of a type
+    is its share to the power 1/2, normalised; the shift is log(share) - log(drawn share) (Saerens 2002).
+    """
+    share = type_shares(allowed_train)
+    drawn = np.sqrt(share)
+    return np.log(share) - np.log(drawn / drawn.sum())
+
+
+def fit_temperature(logits: np.ndarray, allowed: np.ndarray) -> float:
+    """Temperature of least negative log-likelihood of the allowed types (Guo 2017)."""
+    labelled = allowed.any(axis=1)
+
+    def loss(log_t: float) -> float:
+        p = softmax(logits[labelled] / np.exp(log_t))
+        return float(-np.log((p * allowed[labelled]).sum(axis=1) + 1e-12).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
+
+
+def operating_points(scores: np.ndarray, truth: list[frozenset[LesionType]]) -> dict[LesionType, OperatingPoint]:
+    """Going down the order of risk, the highest threshold that reaches each type's target on these cases.
+
+    A case that a more serious threshold already catches counts as caught. A threshold is at most 0.5, so that a type
+    with more than half of the score is always called. (N, 11) scores, NaN for untrained types.
+    """
+    points: dict[LesionType, OperatingPoint] = {}
+    already = np.zeros(len(scores), dtype=bool)
+    for t, target in TARGETS.items():
+        column = scores[:, LESION_TYPES.index(t)]
+        positive = np.array([labels == {t} for labels in truth])
+        n = int(positive.sum())
+        if np.isnan(column).any() or n == 0:
+            continue
+        reach = np.sort(np.where(already[positive], np.inf, column[positive]))
+        threshold = float(min(reach[int(np.floor(n * (1 - target) + 1e-9))], ALWAYS_CALLED))
+        already |= column >= threshold
+        caught = int(already[positive].sum())
+        low, high = clopper_pearson(caught, n)
+        needed = int(np.ceil(np.log(0.05) / np.log(target)))
+        why = f"{n} positives, fewer than the {needed} that a one-sided 95 % guarantee needs" if n < needed else (
+            f"chosen as an empirical point on {n} positives, which holds no confidence"
+        )  # fmt: skip
+        points[t] = OperatingPoint(
+            threshold=threshold, target_sensitivity=target, sensitivity=caught / n, low=float(low), high=float(high),
+            n_positive=n, chosen_on="validation", guarantee=f"no guarantee: n = {n} ({why})",
+        )  # fmt: skip
+    return points
+
+
+def write_onnx(network: torch.nn.Module, path: Path) -> None:
+    """The network as ONNX with any batch size: pixels -> logits, feature_map."""
+    example = torch.zeros(2, 3, INPUT_SIZE_PX, INPUT_SIZE_PX)
+    program = torch.onnx.export(
+        network, (example,), dynamo=True, external_data=False, optimize=True,
+        input_names=["pixels"], output_names=["logits", "feature_map"],
+        dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1)}},
+    )  # fmt: skip
+    program.save(path, external_data=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--weights", type=Path, required=True, help="averaged weights from models/train.py")
+    parser.add_argument("--architecture", default="tf_efficientnet_lite2")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--version", required=True)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    everyone = read(args.data)
+    train = everyone.select(everyone.cases["split"] == "train")
+    validation = everyone.select(everyone.cases["split"] == "validation")
+    named = truth_matrix(train, list(LESION_TYPES)).any(axis=0)
+    types = [t for t, n in zip(LESION_TYPES, named, strict=True) if n]
+    train_truth, validation_truth = truth_matrix(train, types), truth_matrix(validation, types)
+
+    network = build_network(args.architecture, len(types))
+    state = load_file(args.weights)
+    state["classifier.bias"] += torch.from_numpy(prevalence_shift(train_truth).astype(np.float32))
+    network.load_state_dict(state)
+    network.eval()
+    save_file(state, args.out / WEIGHTS_FILE)
+    whole = WithFeatureMap(network)
+    write_onnx(whole, args.out / ONNX_FILE)
+
+    logits, _ = forward(whole, validation)
+    temperature = fit_temperature(logits, validation_truth)
+    _, pooled = forward(whole, train)
+    pca = PCA(COMPONENTS, svd_solver="randomized", random_state=0).fit(pooled)
+    projection = {"mean": pca.mean_.astype(np.float32), "components": pca.components_.T.astype(np.float32).copy()}
+    save_numpy(projection, args.out / PROJECTION_FILE)
+
+    scores = np.full((len(validation), len(LESION_TYPES)), np.nan, np.float32)
+    scores[:, [LESION_TYPES.index(t) for t in types]] = softmax(logits / np.float32(temperature))
+    truth = [parse_truth(t) for t in validation.cases["truth"]]
+    shares = type_shares(train_truth)
+    card = ModelCard(
+        name="derm11",
+        version=args.version,
+        architecture=args.architecture,
+        types=tuple(types),
+        preprocessing=Preprocessing(input_size_px=INPUT_SIZE_PX, mean=127.5, std=127.5),
+        temperature=temperature,
+        feature_components=COMPONENTS,
+        operating_points=operating_points(scores, truth),
+        operating_characteristics=(),
+        constancy=Constancy(tolerance=CONSTANCY_TOLERANCE, scores={}),
+        training_cases={
+            t: round(float(s) * int(train_truth.any(axis=1).sum()), 1) for t, s in zip(types, shares, strict=True)
+        },
+        calibrated_on=f"validation, {int(validation_truth.any(axis=1).sum())} labelled cases",
+        intended_use="Research and teaching on dermoscopic images of single skin lesions in adults.",
+        not_for="Not a medical device. Not for diagnosis, treatment or triage of patients.",
+        licence="Weights: CC BY-NC 4.0, as the pictures they were trained on (non-commercial).",
+        attribution=tuple(sorted({a for a in train.cases["attribution"] if a})),
+        data_sha256=sha256(args.data / "metadata.csv"),
+        files_sha256={name: sha256(args.out / name) for name in (WEIGHTS_FILE, ONNX_FILE, PROJECTION_FILE)},
+        code_version=version("derm-kit"),
+        released=datetime.now(UTC).date().isoformat(),
+    )
+    write_card(card, args.out)
+    constancy = Constancy(tolerance=CONSTANCY_TOLERANCE, scores=measure(Classifier(args.out, "cpu")))
+    write_card(card.model_copy(update={"constancy": constancy}), args.out)
+    print(json.dumps({"temperature": temperature, "weights": card.model_hash, "types": [t.value for t in types]}))
+
+
+def write_card(card: ModelCard, folder: Path) -> None:
+    """The card as card.json, scores of the constancy check rounded to six places."""
+    rounded = {k: tuple(round(v, 6) for v in row) for k, row in card.constancy.scores.items()}
+    card = card.model_copy(update={"constancy": card.constancy.model_copy(update={"scores": rounded})})
+    (folder / CARD_FILE).write_text(card.model_dump_json(indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
