@@ -89,7 +89,7 @@ def decide(
     rows: Rows = 20,
 ) -> None:
     """Print what a triage policy does with each case of a run, and why."""
-    from derm_kit.cases.tables import write_table
+    from derm_kit.cases.cohort import write_rejects
     from derm_kit.triage.policy import TriagePolicy
     from derm_kit.triage.policy import decide as decide_run
 
@@ -99,13 +99,14 @@ def decide(
     table = Table(title=f"{escape(chosen.name)}: {len(decisions):,} cases", caption=NOTICE, caption_style="dim")
     for heading in ("disposition", "suspected", "cases", "share"):
         table.add_column(heading, justify="right" if heading in ("cases", "share") else "left")
-    for (disposition, suspected), n in counts.items():
+    for key, n in counts.items():
+        disposition, suspected = str(key[0]), str(key[1])  # type: ignore[index]
         table.add_row(disposition, suspected.replace("_", " ") or "–", f"{n:,}", f"{n / len(decisions):.1%}")
     console.print(table)
     console.print(_frame_table(decisions.head(rows or len(decisions))))
     _say_rest(len(decisions), rows)
     if out:
-        write_table(out, decisions)
+        write_rejects(out, decisions)
         console.print(f"All decisions: {escape(str(out))}")
 
 

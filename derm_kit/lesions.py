@@ -2,7 +2,7 @@
 
 The order is that of NICE consultation 2705: six flagged types, then five benign ones. A case's truth is a set of
 lesion types: one where the diagnosis names one, several where the source leaves it open, none where it is unknown or
-out of scope.
+out of scope. `derm_kit.diagnoses` maps diagnoses to such sets.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ _WORDS: Final = {
     ),
     LesionType.ATYPICAL_NAEVUS: _Words(
         "Atypical naevus",
-        "A mole with unusual features; most are harmless, but it can look like a melanoma, so a specialist should see it.",
+        "A mole with unusual features; usually harmless, but it can look like a melanoma, so a specialist should look "
+        "at it.",
     ),
     LesionType.VASCULAR_LESION: _Words(
         "Vascular", "A benign growth or cluster of small blood vessels, such as a cherry angioma."
@@ -91,7 +92,7 @@ _WORDS: Final = {
         "SK", "A harmless, often warty-looking growth of the surface skin that becomes common with age."
     ),
     LesionType.DERMATOFIBROMA: _Words("DF", "A harmless firm bump of fibrous tissue in the skin, often on the legs."),
-    LesionType.SOLAR_LENTIGO: _Words("Lentigo", "A harmless flat brown patch on sun-exposed skin (an age spot)."),
+    LesionType.SOLAR_LENTIGO: _Words("Solar lentigo", "A harmless flat brown patch on sun-exposed skin (an age spot)."),
     LesionType.BENIGN_NAEVUS: _Words("Naevus", "A common mole: a harmless cluster of pigment cells."),
 }
 

@@ -15,8 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
-from derm_kit.cases.sources import read
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize_scalar
@@ -24,6 +24,7 @@ from sklearn.decomposition import PCA
 
 from derm_kit.cases.cohort import Cohort
 from derm_kit.cases.images import central_square, decode
+from derm_kit.cases.sources import read
 from derm_kit.lesions import LESION_TYPES, LesionType, parse_truth
 from derm_kit.model._torch import build_network
 from derm_kit.model.card import (
@@ -41,7 +42,7 @@ from derm_kit.model.classifier import Classifier, softmax
 from derm_kit.model.constancy import measure
 from derm_kit.triage.accuracy import clopper_pearson
 
-INPUT_SIZE_PX = 224
+PREPROCESSING = Preprocessing(input_size_px=224, mean=127.5, std=127.5)
 COMPONENTS = 64
 TARGETS = {
     LesionType.MELANOMA: 0.95,
@@ -74,35 +75,34 @@ def truth_matrix(cohort: Cohort, types: list[LesionType]) -> np.ndarray:
     return np.array([[t in truth for t in types] for truth in truths])
 
 
-@torch.inference_mode()
-def forward(network: torch.nn.Module, cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (N, K) and pooled features (N, C) of a cohort, in float32."""
+def forward(model: Path, cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (N, K) and pooled features (N, C) of a cohort, by the ONNX file that ships."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     logits, pooled = [], []
-    rule = Preprocessing(input_size_px=INPUT_SIZE_PX, mean=127.5, std=127.5)
     for i in range(0, len(cohort), 32):
         batch = cohort.cases.iloc[i : i + 32]
         squares = np.stack(
             [
-                central_square(decode(cohort.root / image, case=case).rgb, rule.input_size_px)
+                central_square(decode(cohort.root / image, case=case).rgb, PREPROCESSING.input_size_px)
                 for case, image in zip(batch["case_id"], batch["image"], strict=True)
             ]
         )
-        pixels = (squares.transpose(0, 3, 1, 2).astype(np.float32) - rule.mean) / rule.std
-        out, feature_map = network(torch.from_numpy(pixels))
-        logits.append(out.numpy())
-        pooled.append(feature_map.mean(dim=(2, 3)).numpy())
+        pixels = (squares.transpose(0, 3, 1, 2).astype(np.float32) - PREPROCESSING.mean) / PREPROCESSING.std
+        out, feature_map = session.run(["logits", "feature_map"], {"pixels": pixels})
+        logits.append(out)
+        pooled.append(feature_map.mean(axis=(2, 3)))
     return np.concatenate(logits), np.concatenate(pooled)
 
 
 def type_shares(allowed: np.ndarray) -> np.ndarray:
-    """Share of each type among labelled cases, an unsplit truth counted in equal parts. (K,)"""
+    """Share of each type among labelled cases, an unsplit truth counted in equal parts. Shape (K,)."""
     labelled = allowed[allowed.any(axis=1)]
     parts = labelled / labelled.sum(axis=1, keepdims=True)
     return parts.mean(axis=0)
 
 
 def prevalence_shift(allowed_train: np.ndarray) -> np.ndarray:
-    """What to add to the logits of a network trained on drawn cases so that they speak of the undrawn set. (K,)
+    """What to add to the logits of a network trained on drawn cases so that they speak of the undrawn set: shape (K,).
 
     Types were drawn in proportion to the square root of their size (models/train.py), so the drawn share of a type
     is its share to the power 1/2, normalised; the shift is log(share) - log(drawn share) (Saerens 2002).
@@ -155,7 +155,8 @@ def operating_points(scores: np.ndarray, truth: list[frozenset[LesionType]]) -> 
 
 def write_onnx(network: torch.nn.Module, path: Path) -> None:
     """The network as ONNX with any batch size: pixels -> logits, feature_map."""
-    example = torch.zeros(2, 3, INPUT_SIZE_PX, INPUT_SIZE_PX)
+    size = PREPROCESSING.input_size_px
+    example = torch.zeros(2, 3, size, size)
     program = torch.onnx.export(
         network, (example,), dynamo=True, external_data=False, optimize=True,
         input_names=["pixels"], output_names=["logits", "feature_map"],
@@ -165,6 +166,7 @@ def write_onnx(network: torch.nn.Module, path: Path) -> None:
 
 
 def main() -> None:
+    """Write the model folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, required=True, help="averaged weights from models/train.py")
@@ -187,12 +189,11 @@ def main() -> None:
     network.load_state_dict(state)
     network.eval()
     save_file(state, args.out / WEIGHTS_FILE)
-    whole = WithFeatureMap(network)
-    write_onnx(whole, args.out / ONNX_FILE)
+    write_onnx(WithFeatureMap(network), args.out / ONNX_FILE)
 
-    logits, _ = forward(whole, validation)
+    logits, _ = forward(args.out / ONNX_FILE, validation)
     temperature = fit_temperature(logits, validation_truth)
-    _, pooled = forward(whole, train)
+    _, pooled = forward(args.out / ONNX_FILE, train)
     pca = PCA(COMPONENTS, svd_solver="randomized", random_state=0).fit(pooled)
     projection = {"mean": pca.mean_.astype(np.float32), "components": pca.components_.T.astype(np.float32).copy()}
     save_numpy(projection, args.out / PROJECTION_FILE)
@@ -206,7 +207,7 @@ def main() -> None:
         version=args.version,
         architecture=args.architecture,
         types=tuple(types),
-        preprocessing=Preprocessing(input_size_px=INPUT_SIZE_PX, mean=127.5, std=127.5),
+        preprocessing=PREPROCESSING,
         temperature=temperature,
         feature_components=COMPONENTS,
         operating_points=operating_points(scores, truth),

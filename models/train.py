@@ -35,11 +35,11 @@ from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parent))
 from backbone import create_network, imagenet_weights
-from derm_kit.cases.phantom import draw
-from derm_kit.cases.sources import read
 
 from derm_kit.cases.cohort import Cohort
 from derm_kit.cases.images import central_square, decode
+from derm_kit.cases.phantom import draw
+from derm_kit.cases.sources import read
 from derm_kit.lesions import LESION_TYPES, LesionType, parse_truth
 
 PHANTOM_SEEDS_FROM = 1_000_000
@@ -273,6 +273,7 @@ def train(network: torch.nn.Module, stage: Stage, name: str, pictures: Pictures,
 
 
 def main() -> None:
+    """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the log")

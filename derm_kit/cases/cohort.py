@@ -110,7 +110,9 @@ class Cohort:
             )
         if len(set(case_ids)) < len(case_ids):
             raise CohortError(
-                "a case can be selected once only", case=self.name, next_step="Remove the repeated ids from the selection."
+                "a case can be selected once only",
+                case=self.name,
+                next_step="Remove the repeated ids from the selection.",
             )
         return rows
 
@@ -148,7 +150,9 @@ def complete(columns: pd.DataFrame) -> pd.DataFrame:
     filled: dict[str, Any] = {}
     for name in COLUMNS:
         if name in NUMBER_COLUMNS:
-            values = pd.to_numeric(columns[name], errors="coerce") if name in columns else pd.Series(math.nan, range(rows))
+            values = (
+                pd.to_numeric(columns[name], errors="coerce") if name in columns else pd.Series(math.nan, range(rows))
+            )
             filled[name] = values.to_numpy(dtype="float64", na_value=math.nan)
         elif name in columns:
             filled[name] = columns[name].astype("str").fillna("").array
@@ -219,7 +223,9 @@ def _validate(name: str, cases: pd.DataFrame) -> None:
 
     if tuple(cases.columns) != COLUMNS:
         odd = sorted(set(map(str, cases.columns)) ^ set(COLUMNS)) or "another order"
-        refuse("a cohort has exactly its columns, in order", odd, "Build the table with derm_kit.cases.cohort.complete.")
+        refuse(
+            "a cohort has exactly its columns, in order", odd, "Build the table with derm_kit.cases.cohort.complete."
+        )
     if not (isinstance(cases.index, pd.RangeIndex) and cases.index.equals(pd.RangeIndex(len(cases)))):
         refuse("rows are numbered 0, 1, 2, …", cases.index[:3].tolist(), "Call reset_index(drop=True) first.")
     for column in COLUMNS:
@@ -241,14 +247,18 @@ def _validate(name: str, cases: pd.DataFrame) -> None:
     if out.any():
         refuse("age_years lies between 0 and 120", age[out].iloc[0], "Use NaN for an unknown age.")
     for column in ("image", "mask"):
-        bad = cases[column].str.contains(r"^/|^[A-Za-z]:|\\|\x00|(?:^|/)\.\.(?:/|$)", regex=True)
+        bad = cases[column].str.contains(r"^/|^[A-Za-z]:/|\\|\x00|(?:^|/)\.\.(?:/|$)", regex=True)
         if bad.any():
             value = cases.loc[bad, column].iloc[0]
-            refuse(f"{column} must be a path relative to the root and inside it", value, "Move the file into the folder.")
+            refuse(
+                f"{column} must be a path relative to the root and inside it", value, "Move the file into the folder."
+            )
     for truth in cases["truth"].unique():
         try:
             canonical = format_truth(parse_truth(truth))
         except DermKitError as error:
-            raise CohortError("truth must name lesion types", case=name, value=truth, next_step=error.next_step) from error
+            raise CohortError(
+                "truth must name lesion types", case=name, value=truth, next_step=error.next_step
+            ) from error
         if canonical != truth:
             refuse("truth must be in order of risk", truth, f"Write it as {canonical}.")

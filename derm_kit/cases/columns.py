@@ -9,7 +9,18 @@ from typing import Final
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "case_id": ("case_id", "image_id", "isic_id", "image_name", "img_id", "image", "name", "id"),
-    "image": ("image", "image_path", "image_file", "file", "file_name", "filename", "file_path", "filepath", "path", "img_id"),
+    "image": (
+        "image",
+        "image_path",
+        "image_file",
+        "file",
+        "file_name",
+        "filename",
+        "file_path",
+        "filepath",
+        "path",
+        "img_id",
+    ),
     "mask": ("mask", "mask_path", "segmentation"),
     "lesion_id": ("group_id", "lesion_id", "lesion"),
     "patient_id": ("patient_id", "patient", "subject_id", "participant_id"),

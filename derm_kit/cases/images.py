@@ -17,9 +17,6 @@ The rules, each tested:
 from __future__ import annotations
 
 import io
-import struct
-import warnings
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,10 +24,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
 from PIL import BmpImagePlugin, Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from simplejpeg import decode_jpeg  # type: ignore[attr-defined]  # its __all__ holds functions, not names
 
 from derm_kit.cases.headers import (
+    DAMAGE,
     EXPORT_AGAIN,
     check_png,
     check_size,
@@ -38,13 +36,18 @@ from derm_kit.cases.headers import (
     damaged,
     exif_orientation,
     file_format,
+    hush,
     jpeg_header,
     not_rgb,
     read_file,
+    refuse,
+    too_large,
 )
 from derm_kit.errors import CaseError
 
 Pixels = npt.NDArray[np.uint8]
+
+MAX_SCANS = 500  # of a progressive JPEG, as libjpeg-turbo's own limit: more is a file made to stall the reader
 
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
@@ -53,10 +56,6 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
-_DAMAGE = (
-    ArithmeticError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
-    ValueError, Warning, struct.error, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ class Picture:
 def decode(source: Path | bytes, *, case: str, min_side_px: int = 256) -> Picture:
     """The picture in `source` (a file or its bytes) as upright sRGB, uint8 (H, W, 3).
 
-    A JPEG whose short side is above 4 * `min_side_px` comes smaller, its short side never below 2 * `min_side_px`.
+    A JPEG with a short side of 4 * `min_side_px` or more comes smaller, its short side never below 2 * `min_side_px`.
     Raises CaseError, naming `case`, for anything that cannot be decoded whole.
     """
     data = source if isinstance(source, bytes) else read_file(source, case)
@@ -85,7 +84,7 @@ def decode(source: Path | bytes, *, case: str, min_side_px: int = 256) -> Pictur
     try:
         if kind == "JPEG":
             return _decode_jpeg(data, case, min_side_px)
-        _hush()
+        hush()
         if kind == "DICOM":
             from derm_kit.cases.dicom import dicom_pixels  # pydicom is slow to import and most cohorts have none
 
@@ -95,9 +94,7 @@ def decode(source: Path | bytes, *, case: str, min_side_px: int = 256) -> Pictur
             return Picture(_to_srgb(colour, profile, case), width, height, named)
         return _decode_with_pillow(data, kind, case)
     except MemoryError:
-        raise CaseError(
-            "the picture does not fit into memory", next_step=f"{EXPORT_AGAIN}, smaller", case=case
-        ) from None
+        raise refuse("the picture must fit into memory", "Export it at a smaller size", case) from None
 
 
 def central_square(rgb: Pixels, size: int) -> Pixels:
@@ -119,29 +116,26 @@ def _decode_jpeg(data: bytes, case: str, min_side_px: int) -> Picture:
     header = jpeg_header(data, case)
     check_size(header.width_px, header.height_px, case)
     if header.components not in (1, 3):
-        found = "CMYK" if header.components == 4 else f"{header.components} colour channels"
-        raise not_rgb(case, found)
+        raise not_rgb(case, "CMYK" if header.components == 4 else f"{header.components} colour channels")
     if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
         raise damaged(case, "JPEG", f"{scans:,} scans")
-    floor = 2 * min_side_px
+    width, height = header.width_px, header.height_px
+    shrink = next((k for k in (8, 4, 2) if min(width, height) >= 2 * k * min_side_px), 1)  # the steps that are quick
     try:
-        rgb = simplejpeg.decode_jpeg(data, min_height=floor, min_width=floor, min_factor=2)
+        rgb = decode_jpeg(data, min_height=-(-height // shrink), min_width=-(-width // shrink))
     except (ValueError, RuntimeError, TypeError) as error:
         if "remature end" in str(error):
             raise cut_off(case, len(data)) from None
         raise damaged(case, "JPEG", error) from None
     if header.profile:
         rgb = _to_srgb(rgb[..., 0] if header.components == 1 else rgb, header.profile, case)
-    return _upright(rgb, header.width_px, header.height_px, header.orientation, "JPEG")
+    return _upright(rgb, width, height, header.orientation, "JPEG")
 
 
 def _decode_with_pillow(data: bytes, kind: str, case: str) -> Picture:
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise CaseError(
-            "Pillow has been told to fill cut-off pictures with grey, and such a picture must not be scored",
-            next_step="Set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False",
-            case=case,
-        )
+        rule = "Pillow must not fill cut-off pictures with grey, for such a picture would be scored"
+        raise refuse(rule, "Set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False", case, True)
     if kind == "PNG":
         check_png(data, case)
     if kind == "WebP" and len(data) < (want := 8 + int.from_bytes(data[4:8], "little")):
@@ -149,31 +143,36 @@ def _decode_with_pillow(data: bytes, kind: str, case: str) -> Picture:
     try:
         # The plugin itself, not Image.open: that one warns or raises on size by a limit anyone may have changed.
         with _PLUGINS[kind](io.BytesIO(data)) as image:
-            width, height = image.size
-            check_size(width, height, case)
-            if getattr(image, "is_animated", False):
-                raise CaseError(
-                    "one file is one picture",
-                    next_step="Export the frame or page that is to be scored as a picture of its own",
-                    case=case,
-                    value=f"{kind} with several frames or pages",
-                )
-            if image.mode not in _MODES and not image.mode.startswith("I;16"):
-                raise not_rgb(case, f"{image.mode} values")
-            if isinstance(image, TiffImagePlugin.TiffImageFile):
-                _check_tiff(image, len(data), case)
+            _check_header(image, kind, len(data), case)
             image.load()
             rgb = _flatten(image, case)
-            exif = image.info.get("exif", b"") if kind != "TIFF" else b""  # Pillow turns a TIFF itself
+            exif = b"" if kind == "TIFF" else image.info.get("exif") or b""  # Pillow turns a TIFF itself
     except CaseError:
         raise
-    except _DAMAGE as error:
+    except Image.DecompressionBombError:
+        raise too_large(case, f"a {kind} picture beyond Pillow's own limit") from None
+    except DAMAGE as error:
         if "truncated" in str(error).lower():
             raise cut_off(case, len(data)) from None
         raise damaged(case, kind, error) from None
-    if rgb.shape[:2] != (height, width):
-        height, width = rgb.shape[:2]
-    return _upright(rgb, width, height, exif_orientation(exif), kind)
+    return _upright(rgb, rgb.shape[1], rgb.shape[0], exif_orientation(exif), kind)
+
+
+def _check_header(image: ImageFile.ImageFile, kind: str, have: int, case: str) -> None:
+    """One picture of a size and of values that can be decoded, all of it inside the file's `have` bytes."""
+    check_size(image.width, image.height, case)
+    if getattr(image, "is_animated", False):
+        step = "Export the frame or page that is to be scored as a picture of its own"
+        raise refuse("one file must be one picture", step, case, f"{kind} with several frames or pages")
+    if image.mode not in _MODES and not image.mode.startswith("I;16"):
+        raise not_rgb(case, f"{image.mode} values")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        for offsets, counts in ((273, 279), (324, 325)):  # of strips, of tiles
+            starts, lengths = (
+                np.atleast_1d(np.array(image.tag_v2.get(tag, ()), np.int64)) for tag in (offsets, counts)
+            )
+            if starts.size and starts.size == lengths.size and (want := int((starts + lengths).max())) > have:
+                raise cut_off(case, have, want)
 
 
 def _flatten(image: Image.Image, case: str) -> Pixels:
@@ -192,16 +191,6 @@ def _flatten(image: Image.Image, case: str) -> Pixels:
     if alpha is None or alpha.min() == 255:
         return rgb
     return ((rgb * alpha + (255 - alpha) * np.uint16(255) + np.uint16(127)) // 255).astype(np.uint8)
-
-
-def _check_tiff(image: TiffImagePlugin.TiffImageFile, have: int, case: str) -> None:
-    """Every strip or tile lies inside the file."""
-    for offsets, counts in ((273, 279), (324, 325)):
-        starts, lengths = (
-            np.atleast_1d(np.array(image.tag_v2.get(tag, ()), dtype=np.int64)) for tag in (offsets, counts)
-        )
-        if starts.size and starts.size == lengths.size and (want := int((starts + lengths).max())) > have:
-            raise cut_off(case, have, want)
 
 
 def _upright(rgb: Pixels, width: int, height: int, orientation: int, kind: str) -> Picture:
@@ -225,21 +214,12 @@ def _to_srgb(colour: Pixels, profile: bytes, case: str) -> Pixels:
         if not space:
             return np.ascontiguousarray(colour)
         if space != "RGB" and not grey:
-            raise CaseError(
-                "the colour profile does not belong to this kind of picture",
-                next_step=f"{EXPORT_AGAIN} in sRGB",
-                case=case,
-                value=f"{space} profile",
-            )
+            rule = "the colour profile must belong to this kind of picture"
+            raise refuse(rule, f"{EXPORT_AGAIN} in sRGB", case, f"a {space} profile")
         transform = _transform(profile, "L" if grey else "RGB")
         return np.array(transform.apply(Image.fromarray(np.ascontiguousarray(colour))))
-    except (*_DAMAGE, ImageCms.PyCMSError):
-        raise CaseError(
-            "the colour profile is damaged, so the colours are unknown",
-            next_step=f"{EXPORT_AGAIN} in sRGB",
-            case=case,
-            value=f"profile of {len(profile):,} bytes",
-        ) from None
+    except (*DAMAGE, ImageCms.PyCMSError):
+        raise damaged(case, "colour profile", f"a profile of {len(profile):,} bytes") from None
 
 
 def _profile(profile: bytes) -> ImageCms.ImageCmsProfile:
@@ -250,11 +230,3 @@ def _profile(profile: bytes) -> ImageCms.ImageCmsProfile:
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     """The way from a profile to sRGB, kept because the pictures of one camera share theirs."""
     return ImageCms.buildTransform(_profile(profile), ImageCms.createProfile("sRGB"), mode, "RGB")
-
-
-def _hush() -> None:
-    """Keep the libraries' own warnings off the screen: they quote the file's text, which may name a patient.
-
-    One narrow filter rather than warnings.catch_warnings, which is not safe while several threads decode.
-    """
-    warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")

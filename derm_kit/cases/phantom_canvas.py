@@ -22,11 +22,11 @@ Mask = npt.NDArray[np.bool_]
 Rng = np.random.Generator
 Colour = tuple[float, float, float]
 
-MELANIN: Colour = (0.66, 1.0, 1.38)
-BLOOD: Colour = (0.16, 1.0, 0.78)
+MELANIN: Colour = (0.52, 1.0, 1.32)
+BLOOD: Colour = (0.16, 1.0, 0.70)
 DEEP: Colour = (1.0, 0.80, 0.46)
-TISSUE: Colour = (0.93, 0.86, 0.85)
-SKIN_MELANIN = (0.95, 0.62, 0.38, 0.23, 0.12, 0.04)
+TISSUE: Colour = (0.93, 0.88, 0.87)
+SKIN_MELANIN = (1.10, 0.70, 0.42, 0.25, 0.13, 0.05)
 """Melanin density of the skin, tone 0 (very dark) to 5 (very light)."""
 
 _INK_SCALE = 2
@@ -49,15 +49,18 @@ def ramp(values: Field, low: float, high: float) -> Field:
     return t * t * (3.0 - 2.0 * t)
 
 
-def noise(rng: Rng, size: int, cells: float, octaves: int = 1) -> Field:
-    """Value noise (size, size) of about zero mean and unit deviation; `cells` lattice cells span the frame."""
+def noise(rng: Rng, size: int, cells: float, octaves: int = 1, gain: float = 0.55) -> Field:
+    """Value noise (size, size) of about zero mean and unit deviation; `cells` lattice cells span the frame.
+
+    Each further octave is twice as fine and `gain` times as strong.
+    """
     total = np.zeros((size, size))
     power = 0.0
     for octave in range(octaves):
         n = max(2, round(cells * 2**octave)) + 1
-        gain = 0.55**octave
-        total += gain * cv2.resize(rng.random((n, n)) - 0.5, (size, size), interpolation=cv2.INTER_CUBIC)
-        power += gain * gain
+        share = gain**octave
+        total += cv2.resize((rng.random((n, n)) - 0.5) * share, (size, size), interpolation=cv2.INTER_CUBIC)
+        power += share * share
     return total * (1.0 / (0.21 * power**0.5))
 
 
@@ -122,7 +125,15 @@ class Cells:
     value: Field
 
 
-def mosaic(rng: Rng, size: int, pitch_u: float, jitter: float, warp: tuple[Field, Field] | None = None) -> Cells:
+def mosaic(
+    rng: Rng,
+    size: int,
+    pitch_u: float,
+    jitter: float,
+    warp: tuple[Field, Field] | None = None,
+    *,
+    oversample: int = _INK_SCALE,
+) -> Cells:
     """Voronoi cells about `pitch_u` wide on a hexagonal lattice, disordered by `jitter` (0 honeycomb, 1 irregular).
 
     `warp` (two low-frequency fields in u) stretches the lattice, so that cells differ in size across the frame.
@@ -136,7 +147,7 @@ def mosaic(rng: Rng, size: int, pitch_u: float, jitter: float, warp: tuple[Field
         i = np.clip(((y + 1) * size / 2).astype(np.int64), 0, size - 1)
         j = np.clip(((x + 1) * size / 2).astype(np.int64), 0, size - 1)
         x, y = x + warp[0][i, j], y + warp[1][i, j]
-    fine = size * _INK_SCALE
+    fine = size * oversample
     px = np.floor((x + 1) * fine / 2).astype(np.int64)
     py = np.floor((y + 1) * fine / 2).astype(np.int64)
     inside = (px >= 0) & (px < fine) & (py >= 0) & (py < fine)
@@ -154,7 +165,7 @@ def mosaic(rng: Rng, size: int, pitch_u: float, jitter: float, warp: tuple[Field
     return Cells(
         wall_u=cv2.resize(to_wall, shrink, interpolation=cv2.INTER_AREA).astype(np.float64) * unit,
         seed_u=cv2.resize(to_seed, shrink, interpolation=cv2.INTER_AREA).astype(np.float64) * unit,
-        value=drawn[label[::_INK_SCALE, ::_INK_SCALE]],
+        value=drawn[label[::oversample, ::oversample]],
     )
 
 

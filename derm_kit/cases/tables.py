@@ -25,7 +25,10 @@ _DELIMITERS = ",;\t|"
 _BLOCK = 50_000
 _MAX_QUOTED_LINES = 100
 _MAGIC = {
-    b"PK\x03\x04": ("a text table is needed, and this is a spreadsheet or zip file", "Save it as CSV (UTF-8), or unpack it."),
+    b"PK\x03\x04": (
+        "a text table is needed, and this is a spreadsheet or zip file",
+        "Save it as CSV (UTF-8), or unpack it.",
+    ),
     b"\xd0\xcf\x11\xe0": ("a text table is needed, and this is an old spreadsheet file", "Save it as CSV (UTF-8)."),
     b"PAR1": ("a text table is needed, and this is a Parquet file", "Save it as CSV (UTF-8)."),
     b"\x1f\x8b": ("a text table is needed, and this is a compressed file", "Unpack it first."),
@@ -76,7 +79,10 @@ def read_table(path: Path, wanted: Callable[[tuple[str, ...]], list[int]]) -> Ta
     except (OSError, UnicodeError) as error:
         raise unreadable(path, error) from error
     frame = pd.DataFrame(
-        {i: pd.array(pa.chunked_array([b[k] for b in blocks], pa.large_string()), dtype="str") for k, i in enumerate(positions)}
+        {
+            i: pd.array(pa.chunked_array([b[k] for b in blocks], pa.large_string()), dtype="str")
+            for k, i in enumerate(positions)
+        }
     )
     line = np.concatenate([np.empty(0, np.int64), *numbers])
     if not len(line) and not refused:
@@ -121,7 +127,10 @@ def _encoding(path: Path) -> tuple[str, list[str]]:
         )
     if size > MAX_BYTES:
         raise CohortError(
-            f"a table has at most {MAX_BYTES // 2**30} GiB", case=str(path), value=f"{size:,} bytes", next_step="Split the table."
+            f"a table has at most {MAX_BYTES // 2**30} GiB",
+            case=str(path),
+            value=f"{size:,} bytes",
+            next_step="Split the table.",
         )
     for magic, (rule, next_step) in _MAGIC.items():
         if start.startswith(magic):
@@ -131,12 +140,16 @@ def _encoding(path: Path) -> tuple[str, list[str]]:
     nul_even, nul_odd = start[0::2].count(0), start[1::2].count(0)
     half = len(start) // 2
     if max(nul_even, nul_odd) > half * 0.7 and min(nul_even, nul_odd) < half * 0.1:
-        return ("utf-16-le" if nul_odd > nul_even else "utf-16-be"), [f"{path.name} is read as UTF-16 (without its mark)."]
+        return ("utf-16-le" if nul_odd > nul_even else "utf-16-be"), [
+            f"{path.name} is read as UTF-16 (without its mark)."
+        ]
     if _decodes(path, "utf-8-sig"):
         return "utf-8-sig", []
     if _decodes(path, "cp1252"):
         return "cp1252", [f"{path.name} is not UTF-8 and is read as Windows-1252: check its accented letters."]
-    return "latin-1", [f"{path.name} is neither UTF-8 nor Windows-1252 and is read as Latin-1: check its accented letters."]
+    return "latin-1", [
+        f"{path.name} is neither UTF-8 nor Windows-1252 and is read as Latin-1: check its accented letters."
+    ]
 
 
 def _decodes(path: Path, encoding: str) -> bool:
@@ -189,7 +202,9 @@ def _header(path: Path, lines: _Lines) -> tuple[tuple[str, ...], str]:
     while True:
         _, first = lines.block(1)
         if not first:
-            raise CohortError("a table needs a header line", case=str(path), next_step="Name the columns in the first line.")
+            raise CohortError(
+                "a table needs a header line", case=str(path), next_step="Name the columns in the first line."
+            )
         line = first[0].strip("\r\n")
         if named := re.fullmatch(r'"?sep=(.)"?', line.strip(), flags=re.IGNORECASE):
             forced = named[1]
@@ -266,7 +281,9 @@ def _careful(
     i = 0
     end = len(block) if last else max(len(block) - _MAX_QUOTED_LINES, 0)
     while i < end:
-        reader = csv.reader(block[i : i + _MAX_QUOTED_LINES] if '"' in block[i] else [block[i]], delimiter=delimiter, strict=True)
+        reader = csv.reader(
+            block[i : i + _MAX_QUOTED_LINES] if '"' in block[i] else [block[i]], delimiter=delimiter, strict=True
+        )
         try:
             row = next(reader)
         except csv.Error as error:

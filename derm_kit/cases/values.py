@@ -14,14 +14,21 @@ from derm_kit.errors import printable
 
 Text = pd.Series  # of dtype str
 
-_UNKNOWN: Final = frozenset({"", "nan", "na", "n/a", "none", "null", "unknown", "not known", "not specified", "-", "--", "?", "."})
-_AGE: Final = re.compile(r"\s*(?:>=?|≥)?\s*0*(\d{1,3})(?:[.,](\d{1,3}))?\s*(\+)?\s*(?:years?|yrs?|yo|y|jahre)?\s*", re.IGNORECASE)
+_UNKNOWN: Final = frozenset(
+    {"", "nan", "na", "n/a", "none", "null", "unknown", "not known", "not specified", "-", "--", "?", "."}
+)
+_AGE: Final = re.compile(
+    r"\s*(?:>=?|≥)?\s*0*(\d{1,3})(?:[.,](\d{1,3}))?\s*(\+)?\s*(?:years?|yrs?|yo|y|jahre)?\s*", re.IGNORECASE
+)
 _SEX: Final = {"f": "female", "woman": "female", "weiblich": "female", "m": "male", "man": "male", "männlich": "male"}
 _ROMAN: Final = ("I", "II", "III", "IV", "V", "VI")
-_SKIN_TYPE: Final = re.compile(r"(?:(?:fitzpatrick|skin|type|fst)[\s_-]*)*(VI|IV|V|I{1,3}|[1-6])(?:\.0+)?", re.IGNORECASE)
+_SKIN_TYPE: Final = re.compile(
+    r"(?:(?:fitzpatrick|skin|type|fst)[\s_-]*)*(VI|IV|V|I{1,3}|[1-6])(?:\.0+)?", re.IGNORECASE
+)
 _SITES: Final = {"head/neck": "head and neck", "head neck": "head and neck", "palms/soles": "palms and soles"}
 _GENITAL: Final = re.compile(
-    r"(?<!con)genital|\bvulva|\bvagina|\bpenis|\bpenile|\bglans|\bscrot|\blabi(?:a|um) (?:maj|min)|\bperineum", re.IGNORECASE
+    r"(?<!con)genital|\bvulva|\bvagina|\bpenis|\bpenile|\bglans|\bscrot|\blabi(?:a|um) (?:maj|min)|\bperineum",
+    re.IGNORECASE,
 )
 _NAIL: Final = re.compile(r"subungual|\b(?:finger|toe)?nails?\b", re.IGNORECASE)
 
@@ -49,7 +56,9 @@ def ages(column: Text[Any]) -> tuple[Any, list[str]]:
     notes = _unread(column[years.isna()], "Ages not understood or outside 0 to 120, taken as unknown")
     capped = column.str.contains("+", regex=False)
     if capped.any():
-        notes.append(f"Ages given as a lower bound (such as {column[capped].iloc[0]}) are read as that bound: {int(capped.sum()):,}.")
+        notes.append(
+            f"Ages given as a lower bound (such as {column[capped].iloc[0]}) are read as that bound: {int(capped.sum()):,}."
+        )
     return years, notes
 
 
@@ -89,7 +98,10 @@ def exclusions(age_years: Any, site_texts: list[Text[Any]], image_type: Text[Any
             said |= by_value(texts, lambda text, pattern=pattern: "1" if pattern.search(text) else "") != ""
         reasons = _join(reasons, said, reason)
     if image_type is not None:
-        odd = by_value(image_type, lambda text: "" if not text or text.casefold().startswith("dermoscopic") else "1") != ""
+        odd = (
+            by_value(image_type, lambda text: "" if not text or text.casefold().startswith("dermoscopic") else "1")
+            != ""
+        )
         reasons = _join(reasons, odd, "not a dermoscopic picture")
     return reasons
 

@@ -22,7 +22,7 @@ def import_timm() -> Any:  # noqa: ANN401 - timm carries no types
         try:
             import torchvision  # noqa: F401
         except RuntimeError:
-            library = torch.library.Library("torchvision", "FRAGMENT")
+            library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
             library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             _declared.append(library)

@@ -134,7 +134,7 @@ def share(name: str) -> Path:
 def load_card(model: Path) -> ModelCard:
     """The card of a model folder, every file it names verified by SHA-256.
 
-    Raises ModelError where the folder has no card, the card is invalid, or a file is missing or another than the card says.
+    Raises ModelError where the folder has no card, the card is invalid, or a file is missing or another than it says.
     """
     path = model / CARD_FILE
     try:

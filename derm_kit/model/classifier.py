@@ -24,7 +24,9 @@ Pixels = npt.NDArray[np.uint8]
 class Network(Protocol):
     """Normalised pixels (N, 3, S, S) to logits (N, K) and the feature map (N, C, h, w) that enters average pooling."""
 
-    def __call__(self, pixels: Floats) -> tuple[Floats, Floats]: ...
+    def __call__(self, pixels: Floats) -> tuple[Floats, Floats]:
+        """Run the network."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class _OnnxNetwork:
 
 
 class _TorchNetwork:
-    """The same weights in torch: bf16 and channels-last on CUDA, float32 where asked to run on a CPU (for comparison)."""
+    """The same weights in torch: bf16 and channels-last on CUDA, float32 where asked to run on a CPU."""
 
     def __init__(self, folder: Path, card: ModelCard, device: Literal["cpu", "cuda"] = "cuda") -> None:
         import torch
@@ -107,15 +109,15 @@ class _TorchNetwork:
         network.load_state_dict(load_torch(folder / WEIGHTS_FILE))
         self._torch = torch
         self._device = torch.device(device)
-        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, pixels: Floats) -> tuple[Floats, Floats]:
         torch = self._torch
         fast = self._device.type == "cuda"
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=fast):
             x = torch.from_numpy(pixels).to(self._device, memory_format=torch.channels_last, non_blocking=True)
-            feature_map = self._network.forward_features(x)  # type: ignore[operator]
-            logits = self._network.forward_head(feature_map)  # type: ignore[operator]
+            feature_map = self._network.forward_features(x)
+            logits = self._network.forward_head(feature_map)
         return logits.float().cpu().numpy(), feature_map.float().cpu().numpy()
 
 

@@ -1,4 +1,4 @@
-"""Constancy check: do the demo phantoms still score as the model's card says?"""
+"""Constancy check: whether the demo phantoms still score as the model's card says."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def measure(classifier: Classifier) -> dict[str, tuple[float, ...]]:
         ]
     )
     trained = [LESION_TYPES.index(t) for t in classifier.card.types]
-    scores = np.concatenate([classifier.infer(squares[i : i + 8]).scores for i in range(0, len(squares), 8)])[:, trained]
-    return {
-        case_id: tuple(float(v) for v in row) for case_id, row in zip(cohort.cases["case_id"], scores, strict=True)
-    }
+    scores = np.concatenate([classifier.infer(squares[i : i + 8]).scores for i in range(0, len(squares), 8)])[
+        :, trained
+    ]
+    return {case_id: tuple(float(v) for v in row) for case_id, row in zip(cohort.cases["case_id"], scores, strict=True)}
 
 
 def compare(classifier: Classifier) -> ConstancyResult:

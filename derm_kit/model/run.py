@@ -30,10 +30,10 @@ RUN_TEXTS = ("truth", "exclusion", "quality_reason", "source")
 class ScoreRun:
     """Scores of one cohort by one model.
 
-    scores     case_id and eleven float32 columns named as the lesion types; an untrained type is NaN. (N rows)
-    cases      the cohort's columns, truth as `a|b`, quality_fail (bool), quality_reason, exclusion. (N rows, same order)
+    scores     N rows: case_id and eleven float32 columns named as the lesion types; an untrained type is NaN.
+    cases      the same N rows: the cohort's columns, truth as `a|b`, quality_fail (bool), quality_reason, exclusion.
     features   case_id and up to 64 float16 components of the pooled features, or None.
-    meta       what run.json says: schema_version, model_hash, versions, device, times; empty for a table of others' scores.
+    meta       what run.json says: schema_version, model_hash, versions, device, times; empty for others' scores.
     """
 
     scores: pd.DataFrame
@@ -91,7 +91,7 @@ def read_run(path: Path) -> ScoreRun:
         raise RunError(
             f"the scores cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
             case=str(path),
-            next_step="Name a finished run folder, a joined parquet, or a CSV with case_id and one column a lesion type.",
+            next_step="Name a finished run folder, a joined parquet, or a CSV of case_id and one column a lesion type.",
         ) from None
     raise RunError(
         "a run is a folder written by 'derm-kit score', a .parquet or a .csv",

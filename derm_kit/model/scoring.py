@@ -161,9 +161,7 @@ def _begin(out: Path, identity: dict[str, Any]) -> str:
     return started
 
 
-def _score_parts(
-    cohort: Cohort, classifier: Classifier, out: Path, plan: _Plan, workers: int, progress: bool
-) -> None:
+def _score_parts(cohort: Cohort, classifier: Classifier, out: Path, plan: _Plan, workers: int, progress: bool) -> None:
     missing = [part for part in range(plan.n_parts) if not _part_file(out, part).is_file()]
     done = plan.n_cases - sum(len(plan.rows(part)) for part in missing)
     with (

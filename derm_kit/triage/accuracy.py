@@ -81,7 +81,8 @@ def one_against_rest(truth: BoolArray, types: Iterable[LesionType]) -> tuple[Boo
     A case left open between types counts where all of them lie on one side; a case without a type never counts.
     """
     inside = np.isin(np.array(LESION_TYPES), list(types))
-    some_inside, some_outside = truth[:, inside].any(1), truth[:, ~inside].any(1)
+    some_inside: BoolArray = np.asarray(truth[:, inside].any(1))
+    some_outside: BoolArray = np.asarray(truth[:, ~inside].any(1))
     return some_inside & ~some_outside, some_inside ^ some_outside
 
 
@@ -107,7 +108,7 @@ def top_type(scores: npt.ArrayLike, *, shares: npt.ArrayLike | None = None) -> I
                 "each trained type has a share above 0", value=share.tolist(), next_step="Count the calibration set."
             )
         s = s / np.where(share > 0, share, np.nan)
-    return np.where(np.isnan(s), -np.inf, s).argmax(1)
+    return np.asarray(np.where(np.isnan(s), -np.inf, s).argmax(1), np.intp)
 
 
 def balanced_accuracy(
@@ -244,8 +245,7 @@ def _score_table(scores: npt.ArrayLike) -> FloatArray:
 def _incomplete(scores: FloatArray) -> BoolArray:
     """Cases (N,) in which a type that others have a score for is NaN."""
     missing = np.isnan(scores)
-    incomplete: BoolArray = (missing & ~missing.all(0)).any(1)
-    return incomplete
+    return np.asarray((missing & ~missing.all(0)).any(1))
 
 
 def _complete(scores: FloatArray) -> FloatArray:

@@ -47,7 +47,7 @@ class TriagePolicy(BaseModel):
 
     A case is called the first flagged type, in order of risk, whose score reaches its threshold. A flagged type without
     a threshold is never called: either the model was not trained on it or the policy leaves it to clinicians.
-    `autonomous` lets a case that reaches no threshold be discharged with safety-netting; otherwise it gets a second read.
+    `autonomous` lets a case that reaches no threshold be discharged with safety-netting; else it gets a second read.
     Dispositions are defaults without a published source: confirm them locally.
     """
 
@@ -120,13 +120,13 @@ def decide(run: ScoreRun, policy: TriagePolicy) -> Decisions:
     """Read every case's scores by `policy`, in order of risk.
 
     Quality failures, exclusions, brown or black skin (NICE HTE24) and a NaN score of any trained type go to clinician
-    review whatever the scores. Raises PolicyError where the policy belongs to another model or asks for an untrained type.
+    review whatever the scores. Raises PolicyError where the policy is another model's or asks for an untrained type.
     """
     scores = run.matrix
     trained = run.trained
     _require_match(run, policy, trained)
     called = suspected_index(scores, policy.thresholds)
-    review = _review_reasons(run, policy, np.isnan(scores[:, trained]).any(axis=1))
+    review = _review_reasons(run, policy, np.asarray(np.isnan(scores[:, trained]).any(axis=1)))
     nowhere = Disposition.DISCHARGE_ADVICE if policy.autonomous else Disposition.SECOND_READ
 
     n = len(run)
@@ -157,10 +157,11 @@ def decide(run: ScoreRun, policy: TriagePolicy) -> Decisions:
     )
 
 
-def suspected_index(
-    scores: npt.NDArray[np.float32], thresholds: dict[LesionType, float]
-) -> npt.NDArray[np.int64]:
-    """Index in order of risk of the first flagged type that reaches its threshold, -1 where none does. (N, 11) -> (N,)"""
+def suspected_index(scores: npt.NDArray[np.float32], thresholds: dict[LesionType, float]) -> npt.NDArray[np.int64]:
+    """Index of the first flagged type, in order of risk, that reaches its threshold; -1 where none does.
+
+    Scores (N, 11) to indices (N,).
+    """
     reached = np.zeros((len(scores), len(LESION_TYPES)), dtype=bool)
     for t in FLAGGED:
         if t in thresholds:

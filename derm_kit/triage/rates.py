@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy.special import betaincinv, ndtri
+from scipy.stats import rankdata
 
 from derm_kit.errors import DermKitError
 
@@ -59,8 +60,8 @@ def clopper_pearson(
     if not np.all((k >= 0) & (k <= total)):
         raise DermKitError("successes lie between 0 and n", value=successes, next_step="Check the two counts.")
     tail = (1 - level) / 2
-    low = np.where(k > 0, stats.beta.ppf(tail, np.maximum(k, 1), total - k + 1), 0.0)
-    high = np.where(k < total, stats.beta.isf(tail, k + 1, np.maximum(total - k, 1)), 1.0)
+    low = np.where(k > 0, betaincinv(np.maximum(k, 1), total - k + 1, tail), 0.0)
+    high = np.where(k < total, betaincinv(k + 1, np.maximum(total - k, 1), 1 - tail), 1.0)
     return np.where(total > 0, low, np.nan), np.where(total > 0, high, np.nan)
 
 
@@ -201,7 +202,7 @@ def percentiles(values: FloatArray, level: float) -> tuple[float, float]:
 
 def normal_quantile(level: float) -> float:
     """Standard normal quantile of a two-sided interval: 1.96 at .95."""
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(ndtri((1 + level) / 2))
 
 
 def _scored(score: npt.ArrayLike, positive: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
@@ -243,9 +244,9 @@ def _delong(scores: FloatArray, positive: BoolArray) -> tuple[FloatArray, FloatA
     """AUCs (M,) of scores (M, N) and their covariance (M, M), NaN with fewer than two cases a side."""
     ahead, behind = scores[:, positive], scores[:, ~positive]
     m, n = ahead.shape[1], behind.shape[1]
-    ranks = stats.rankdata(np.concatenate([ahead, behind], axis=1), axis=1)
-    of_positives = (ranks[:, :m] - stats.rankdata(ahead, axis=1)) / n
-    of_negatives = 1 - (ranks[:, m:] - stats.rankdata(behind, axis=1)) / m
+    ranks = rankdata(np.concatenate([ahead, behind], axis=1), axis=1)
+    of_positives = (ranks[:, :m] - rankdata(ahead, axis=1)) / n
+    of_negatives = 1 - (ranks[:, m:] - rankdata(behind, axis=1)) / m
     area = of_positives.mean(1)
     if min(m, n) < 2:
         return area, np.full((len(scores), len(scores)), np.nan)

@@ -1,0 +1,114 @@
+"""Speed of scoring as ratios in one run: DERM_KIT_DATA=FOLDER python -m tests.benchmarks.scoring [--cases N].
+
+end to end   derm-kit's score() from the JPEG files to the run folder, quality checks on
+bare ONNX    the same ONNX file in a default session, on tensors already in memory
+plain loop   Pillow, then torch eager, one batch after another
+
+The three take turns over the same cases at the same batch size; the ratios are medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from derm_kit import Classifier, Cohort, read, score
+from derm_kit.model._torch import build_network
+from derm_kit.model.card import ONNX_FILE, WEIGHTS_FILE, default_model
+
+BATCH = 8
+
+
+def bare_onnx(cohort: Cohort, size: int) -> Callable[[], None]:
+    """The network alone, at the session's default number of threads."""
+    session = onnxruntime.InferenceSession(default_model() / ONNX_FILE, providers=["CPUExecutionProvider"])
+    pixels = np.random.default_rng(0).uniform(-1, 1, (BATCH, 3, size, size)).astype(np.float32)
+
+    def run() -> None:
+        for _ in range(0, len(cohort), BATCH):
+            session.run(["logits", "feature_map"], {"pixels": pixels})
+
+    return run
+
+
+def plain_loop(cohort: Cohort, classifier: Classifier) -> Callable[[], None]:
+    """What one writes first."""
+    card = classifier.card
+    network = build_network(card.architecture, len(card.types))
+    network.load_state_dict(load_file(default_model() / WEIGHTS_FILE))
+    network.eval()
+    size = card.preprocessing.input_size_px
+    paths = [cohort.root / image for image in cohort.cases["image"]]
+
+    def tensor(path: Path) -> torch.Tensor:
+        picture = Image.open(path).convert("RGB")
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.crop((left, top, left + side, top + side)).resize((size, size))
+        return (torch.from_numpy(np.array(square)).permute(2, 0, 1).float() - 127.5) / 127.5
+
+    def run() -> None:
+        with torch.inference_mode():
+            for i in range(0, len(paths), BATCH):
+                torch.softmax(network(torch.stack([tensor(p) for p in paths[i : i + BATCH]])) / card.temperature, dim=1)
+
+    return run
+
+
+def end_to_end(cohort: Cohort, classifier: Classifier) -> Callable[[], None]:
+    """The product."""
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            score(cohort, classifier, Path(folder) / "run", batch_size=BATCH, progress=False)
+
+    return run
+
+
+def main() -> None:
+    """Print rates and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=480)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    data = os.environ.get("DERM_KIT_DATA")
+    if not data:
+        sys.exit("make bench measures on real files: name their folder in DERM_KIT_DATA.")
+    everyone = read(Path(data))
+    cohort = everyone.select(np.arange(len(everyone)) % (len(everyone) // args.cases) == 0)
+    classifier = Classifier(device="cpu")
+    runs = {
+        "end to end": end_to_end(cohort, classifier),
+        "bare ONNX": bare_onnx(cohort, classifier.card.preprocessing.input_size_px),
+        "plain loop": plain_loop(cohort, classifier),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for counted in range(-1, args.rounds):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()
+            if counted >= 0:
+                seconds[name].append(time.perf_counter() - began)
+    print(f"{len(cohort)} cases, batch {BATCH}, {args.rounds} rounds, {len(os.sched_getaffinity(0))} cores")
+    for name, times in seconds.items():
+        print(f"{name:11} {len(cohort) / statistics.median(times):7.1f} images/s")
+    for other, wanted in (("bare ONNX", 0.85), ("plain loop", 3.0)):
+        ratios = [b / a for a, b in zip(seconds["end to end"], seconds[other], strict=True)]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"end to end / {other}: {statistics.median(ratios):.2f} ({spread}), wanted at least {wanted}")
+
+
+if __name__ == "__main__":
+    main()

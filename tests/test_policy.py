@@ -1,0 +1,155 @@
+"""decide(): how a triage policy reads scores, by the rules of the order of risk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from derm_kit.errors import PolicyError
+from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
+from derm_kit.model.card import default_model, load_card
+from derm_kit.model.run import SCORE_COLUMNS, ScoreRun
+from derm_kit.triage.policy import Disposition, TriagePolicy, decide, suspected_index
+
+TRAINED = [t for t in LESION_TYPES if t is not LesionType.ATYPICAL_NAEVUS]
+THRESHOLDS = {t: 0.3 for t in TRAINED if t.flagged} | {LesionType.MELANOMA: 0.1}
+
+
+def make_run(rows: list[dict[str, float]], model_hash: str = "", **columns: list) -> ScoreRun:
+    """A run of given scores; types not named score 0, atypical naevus NaN."""
+    scores = pd.DataFrame([{t.value: row.get(t.value, 0.0) for t in TRAINED} for row in rows], dtype=np.float32)
+    scores["atypical_naevus"] = np.float32(np.nan)
+    scores.insert(0, "case_id", [f"case{i}" for i in range(len(rows))])
+    n = len(rows)
+    cases = pd.DataFrame(
+        {
+            "case_id": scores["case_id"],
+            "quality_fail": columns.get("quality_fail", [False] * n),
+            "quality_reason": columns.get("quality_reason", [""] * n),
+            "exclusion": columns.get("exclusion", [""] * n),
+            "skin_type": columns.get("skin_type", [""] * n),
+            "skin_tone_class": columns.get("skin_tone_class", [np.nan] * n),
+        }
+    )
+    meta = {"model_hash": model_hash, "trained_types": [t.value for t in TRAINED]}
+    return ScoreRun(scores[["case_id", *SCORE_COLUMNS]], cases, meta=meta)
+
+
+def make_policy(**changes: object) -> TriagePolicy:
+    return TriagePolicy(**({"name": "test", "version": "1", "model_hash": "", "thresholds": THRESHOLDS} | changes))
+
+
+def only(decisions) -> pd.Series:
+    assert len(decisions) == 1
+    return decisions.table.iloc[0]
+
+
+def test_the_most_serious_type_that_reaches_its_threshold_is_suspected():
+    row = only(decide(make_run([{"melanoma": 0.12, "basal_cell_carcinoma": 0.8}]), make_policy()))
+    assert (row["suspected"], row["disposition"]) == ("melanoma", "urgent suspected cancer")
+    assert "0.120 reaches its threshold 0.100" in row["reason"]
+
+
+def test_a_score_equal_to_its_threshold_reaches_it():
+    threshold = float(np.float32(0.1))
+    policy = make_policy(thresholds=THRESHOLDS | {LesionType.MELANOMA: threshold})
+    assert only(decide(make_run([{"melanoma": 0.1}]), policy))["suspected"] == "melanoma"
+
+
+@pytest.mark.parametrize(
+    ("autonomous", "expected"), [(False, "dermatologist second read"), (True, "discharge advice with safety-netting")]
+)
+def test_a_case_that_reaches_no_threshold_is_not_called_benign(autonomous: bool, expected: str):
+    row = only(decide(make_run([{"benign_naevus": 0.99}]), make_policy(autonomous=autonomous)))
+    assert (row["suspected"], row["disposition"]) == ("", expected)
+    assert "does not prove it benign" in row["reason"]
+    assert "If you are worried, refer" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "rule"),
+    [
+        ({"quality_fail": [True], "quality_reason": ["out of focus"]}, "quality"),
+        ({"exclusion": ["under 18"]}, "exclusion"),
+        ({"skin_type": ["VI"]}, "skin type"),
+        ({"skin_tone_class": [0.0]}, "skin tone"),
+    ],
+)
+@pytest.mark.parametrize("autonomous", [False, True])
+def test_review_cases_never_leave_by_the_model(columns: dict, rule: str, autonomous: bool):
+    run = make_run([{"benign_naevus": 0.99, "melanoma": 0.5}], **columns)
+    row = only(decide(run, make_policy(autonomous=autonomous)))
+    assert (row["disposition"], row["rule"], row["suspected"]) == ("clinician review", rule, "")
+
+
+def test_a_missing_score_of_a_trained_type_goes_to_review_and_an_untrained_one_does_not():
+    run = make_run([{"melanoma": float("nan"), "basal_cell_carcinoma": 0.9}, {"basal_cell_carcinoma": 0.9}])
+    table = decide(run, make_policy(autonomous=True)).table
+    assert list(table["rule"]) == ["missing score", "threshold"]
+
+
+def test_a_policy_of_another_model_is_refused():
+    with pytest.raises(PolicyError, match="model it was made for"):
+        decide(make_run([{}], model_hash="a" * 64), make_policy(model_hash="b" * 64))
+
+
+def test_a_threshold_of_an_untrained_type_is_refused():
+    policy = make_policy(thresholds=THRESHOLDS | {LesionType.ATYPICAL_NAEVUS: 0.5})
+    with pytest.raises(PolicyError, match="atypical_naevus has no score"):
+        decide(make_run([{}]), policy)
+
+
+def test_a_benign_threshold_and_a_threshold_of_zero_are_invalid():
+    with pytest.raises(ValueError, match="benign"):
+        make_policy(thresholds={LesionType.BENIGN_NAEVUS: 0.5})
+    with pytest.raises(ValueError, match="greater than 0"):
+        make_policy(thresholds={LesionType.MELANOMA: 0.0})
+
+
+@given(
+    scores=arrays(np.float32, (7, 11), elements=st.floats(0, 1, width=32) | st.just(np.nan)),
+    cut=st.lists(st.floats(0.01, 1), min_size=6, max_size=6),
+)
+def test_the_cascade_equals_a_walk_down_the_order_of_risk(scores, cut):
+    thresholds = dict(zip(FLAGGED, cut, strict=True))
+    for row, found in zip(scores, suspected_index(scores, thresholds), strict=True):
+        walked = next((i for i, t in enumerate(LESION_TYPES) if t.flagged and float(row[i]) >= thresholds[t]), -1)
+        assert found == walked
+
+
+@given(lower=st.floats(0.01, 1), higher=st.floats(0.01, 1), score=st.floats(0, 1, width=32))
+def test_raising_a_threshold_never_flags_more(lower: float, higher: float, score: float):
+    lower, higher = sorted((lower, higher))
+    run = make_run([{"melanoma": score}])
+    called = [only(decide(run, make_policy(thresholds={LesionType.MELANOMA: t})))["suspected"] for t in (lower, higher)]
+    assert called != ["", "melanoma"]
+
+
+def test_the_policy_survives_json_and_names_what_is_wrong(tmp_path: Path):
+    path = tmp_path / "policy.json"
+    policy = TriagePolicy.from_card(load_card(default_model()))
+    path.write_text(policy.model_dump_json())
+    assert TriagePolicy.read(path) == policy
+    broken = json.loads(policy.model_dump_json())
+    broken["thresholds"]["melanoma"] = 7
+    path.write_text(json.dumps(broken))
+    with pytest.raises(PolicyError, match=r"thresholds\.melanoma.*7"):
+        TriagePolicy.read(path)
+    with pytest.raises(PolicyError, match="cannot be read"):
+        TriagePolicy.read(tmp_path / "none.json")
+
+
+def test_every_flagged_type_has_a_default_disposition():
+    assert set(make_policy().dispositions) == set(FLAGGED)
+    assert all(isinstance(d, Disposition) for d in make_policy().dispositions.values())
+
+
+def test_the_schema_names_the_required_fields():
+    assert {"name", "version", "model_hash", "thresholds"} <= set(TriagePolicy.model_json_schema()["required"])
