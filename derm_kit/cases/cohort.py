@@ -206,6 +206,15 @@ def id_fault(case_id: str) -> str:
     return ""
 
 
+def id_faults(ids: pd.Series[Any]) -> pd.Series[Any]:
+    """`id_fault` of each id; plain ones are passed at once."""
+    faults = pd.Series("", index=ids.index, dtype="str")
+    odd = ~ids.str.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+    if odd.any():
+        faults[odd] = [id_fault(case_id) for case_id in ids[odd]]
+    return faults
+
+
 def _safe_cell(value: object) -> str:
     text = printable("" if value is None else value, limit=2000)
     raw = str(value)
@@ -238,10 +247,9 @@ def _validate(name: str, cases: pd.DataFrame) -> None:
     twice = ids.duplicated()
     if twice.any():
         refuse("a case id must be unique", ids[twice].iloc[0], "Rename or remove the repeated case.")
-    plain = ids.str.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-    for case_id in ids[~plain]:
-        if fault := id_fault(case_id):
-            refuse(fault, case_id, "Rename the case.")
+    faults = id_faults(ids)
+    if (faults != "").any():
+        refuse(faults[faults != ""].iloc[0], ids[faults != ""].iloc[0], "Rename the case.")
     age = cases["age_years"]
     out = ~age.isna() & ~age.between(0, 120)
     if out.any():

@@ -34,7 +34,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     RLELossless,
 )
-from simplejpeg import decode_jpeg  # type: ignore[attr-defined]  # its __all__ holds functions, not names
+from simplejpeg import decode_jpeg
 
 from derm_kit.cases.headers import (
     DAMAGE,

@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +49,9 @@ NOT_PLAIN: Final = ("a picture must be a plain file", "Replace the link, pipe or
 BAD_NAME: Final = ("a file name must be readable text (UTF-8)", "Rename the file.")
 NO_RIGHT: Final = ("a folder must be readable", "Give the right to read it, or move its pictures.")
 
-_DEEPEST = 32
+_ALL_SUFFIXES: Final = PICTURE_SUFFIXES | UNREAD_SUFFIXES
+_SPECIAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+_DEEPEST: Final = 32
 
 
 @dataclass(frozen=True)
@@ -63,42 +65,52 @@ class Listing:
     root: Path
     files: frozenset[str]
     faults: dict[str, tuple[str, str]]
-    _stems: dict[str, str | None] = field(default_factory=dict, repr=False)
 
     def pictures(self) -> list[str]:
         """Pictures by suffix, sorted, without those in folders of masks."""
         return sorted(file for file in self.files if is_picture(file) and not _in_masks(file))
 
-    def find(self, name: str) -> tuple[str, tuple[str, str] | None]:
-        """The file that `name` (an id, a file name or a path) means, or "" with (rule, next step).
+    def find(self, names: list[str]) -> tuple[list[str], dict[int, tuple[str, str]]]:
+        """The file that each name (an id, a file name or a path) means, "" where there is none; (rule, next step) by place.
 
         A path is taken as it is, then below images/; a bare name stands for images/<name>.*, then <name>.*, then a picture
         of that name anywhere in the folder if there is only one.
         """
-        if not self._stems:
-            self._index()
-        if "." not in name and (known := self._stems.get(name)) in self.files and known is not None:
-            return (known, None) if is_picture(known) else ("", NOT_READ)
-        path = name.strip()
-        if path not in self.files:
-            path = re.sub(r"/(?:\./)+", "/", path.replace("\\", "/")).removeprefix("./")
+        stems = _stems(self.files, self.faults)
+        files: list[str] = []
+        faults: dict[int, tuple[str, str]] = {}
+        for i, name in enumerate(names):
+            if name in self.files:
+                file, fault = name, None
+            elif name and not _SPECIAL.search(name):
+                file, fault = stems.get(name, ""), None
+            else:
+                file, fault = self._look_for(name, stems)
+            if file is None:
+                fault = TWO_FILES
+            elif not fault and not file:
+                fault = MISSING
+            elif not fault and file not in self.files:
+                fault = self.faults[file]
+            elif not fault and suffix(file) in UNREAD_SUFFIXES:
+                fault = NOT_READ
+            if fault:
+                faults[i] = fault
+            files.append("" if fault or file is None else file)
+        return files, faults
+
+    def _look_for(self, name: str, stems: dict[str, str | None]) -> tuple[str | None, tuple[str, str] | None]:
+        path = re.sub(r"/(?:\./)+", "/", name.replace("\\", "/")).removeprefix("./")
         if fault := path_fault(path):
             return "", fault
         for candidate in (path, f"images/{path}"):
             if candidate in self.files:
-                return ("", NOT_READ) if suffix(candidate) in UNREAD_SUFFIXES else (candidate, None)
+                return candidate, None
             if fault := self._fault(candidate):
                 return "", fault
-        if "/" in path or suffix(path) in PICTURE_SUFFIXES:
+        if not path or "/" in path or suffix(path) in PICTURE_SUFFIXES:
             return "", MISSING
-        found = self._stems.get(unicodedata.normalize("NFC", path), "")
-        if found is None:
-            return "", TWO_FILES
-        if not found:
-            return "", MISSING
-        if found in self.faults or not is_picture(found):
-            return "", self.faults.get(found, NOT_READ)
-        return found, None
+        return stems.get(unicodedata.normalize("NFC", path), ""), None
 
     def _fault(self, path: str) -> tuple[str, str] | None:
         if not self.faults:
@@ -106,22 +118,24 @@ class Listing:
         parts = path.split("/")
         return next((fault for n in range(1, len(parts) + 1) if (fault := self.faults.get("/".join(parts[:n])))), None)
 
-    def _index(self) -> None:
-        """Fill the index of file names without suffix: images/ before the folder itself before all others."""
-        ranks: dict[str, tuple[int, int]] = {}
-        for file in (*self.files, *self.faults):
-            if not (is_picture(file) or suffix(file) in UNREAD_SUFFIXES) or _in_masks(file):
-                continue
-            folder, _, name = file.rpartition("/")
-            rank = ({"images": 0, "": 1}.get(folder, 2), int(not is_picture(file)))
-            stem = unicodedata.normalize("NFC", name.rpartition(".")[0])
-            held = ranks.get(stem)
-            if held is None or rank < held:
-                ranks[stem] = rank
-                self._stems[stem] = file
-            elif rank == held:
-                self._stems[stem] = None
-        self._stems.setdefault("", None)
+
+def _stems(files: Iterable[str], faults: Iterable[str]) -> dict[str, str | None]:
+    """Picture files by name without suffix, images/ before the folder itself before all others; None where two agree."""
+    stems: dict[str, str | None] = {}
+    ranks: dict[str, int] = {}
+    for file in (*files, *faults):
+        folder, _, name = file.rpartition("/")
+        stem, _, end = name.rpartition(".")
+        end = f".{end.lower()}"
+        if not stem or end not in _ALL_SUFFIXES or _in_masks(file):
+            continue
+        rank = (0 if folder == "images" else 2 if folder else 1) + (0 if end in PICTURE_SUFFIXES else 3)
+        stem = stem if stem.isascii() else unicodedata.normalize("NFC", stem)
+        held = ranks.get(stem, 9)
+        if rank <= held:
+            stems[stem] = file if rank < held else None
+            ranks[stem] = rank
+    return stems
 
 
 def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
@@ -203,4 +217,4 @@ def path_fault(path: str) -> tuple[str, str] | None:
 
 
 def _in_masks(file: str) -> bool:
-    return any(part.lower() in MASK_FOLDERS for part in file.split("/")[:-1])
+    return "/" in file and any(part.lower() in MASK_FOLDERS for part in file.split("/")[:-1])

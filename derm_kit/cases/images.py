@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import BmpImagePlugin, Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
-from simplejpeg import decode_jpeg  # type: ignore[attr-defined]  # its __all__ holds functions, not names
+from simplejpeg import decode_jpeg
 
 from derm_kit.cases.headers import (
     DAMAGE,
@@ -216,8 +216,10 @@ def _to_srgb(colour: Pixels, profile: bytes, case: str) -> Pixels:
         if space != "RGB" and not grey:
             rule = "the colour profile must belong to this kind of picture"
             raise refuse(rule, f"{EXPORT_AGAIN} in sRGB", case, f"a {space} profile")
-        transform = _transform(profile, "L" if grey else "RGB")
-        return np.array(transform.apply(Image.fromarray(np.ascontiguousarray(colour))))
+        if grey:
+            steps = _transform(profile, "L").apply(Image.fromarray(np.arange(256, dtype=np.uint8)[None]))
+            return np.asarray(steps)[0][colour]
+        return np.array(_transform(profile, "RGB").apply(Image.fromarray(np.ascontiguousarray(colour))))
     except (*DAMAGE, ImageCms.PyCMSError):
         raise damaged(case, "colour profile", f"a profile of {len(profile):,} bytes") from None
 
@@ -228,5 +230,8 @@ def _profile(profile: bytes) -> ImageCms.ImageCmsProfile:
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
-    """The way from a profile to sRGB, kept because the pictures of one camera share theirs."""
-    return ImageCms.buildTransform(_profile(profile), ImageCms.createProfile("sRGB"), mode, "RGB")
+    """The way from a profile to sRGB, kept because the pictures of one camera share theirs; exact for the 256 greys."""
+    exact = (
+        ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+    )
+    return ImageCms.buildTransform(_profile(profile), ImageCms.createProfile("sRGB"), mode, "RGB", flags=exact)

@@ -6,21 +6,42 @@ its metadata. The same seed gives the same picture with the same NumPy and OpenC
 
 from __future__ import annotations
 
+import csv
+import shutil
+import tempfile
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import platformdirs
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from derm_kit.cases import phantom_camera as camera
+from derm_kit.cases import sources
+from derm_kit.cases.cohort import Cohort
 from derm_kit.cases.phantom_canvas import Canvas
 from derm_kit.cases.phantom_recipes import RECIPES
-from derm_kit.errors import CaseError
+from derm_kit.errors import CaseError, CohortError
 from derm_kit.lesions import LESION_TYPES, LesionType
+
+DEMO_SEEDS = range(6)
+"""Seeds of the demo cohort, the skin tone of each being the seed itself; a model must not train on them."""
 
 TONE_SHARE = (0.10, 0.14, 0.18, 0.24, 0.20, 0.14)
 """How often each skin tone (0 very dark to 5 very light) is drawn."""
 
-_CHANCE = {"hair": 0.30, "gel_bubbles": 0.12, "ruler": 0.15, "vignetting": 0.25}
+_DEMO_WORDS = {
+    "source": "phantom",
+    "licence": "CC0-1.0",
+    "attribution": "derm-kit phantom: a drawn test object, not a patient",
+    "split": "phantom",
+}
+_STALE_S = 3600.0
+
+_CHANCE = {"hair": 0.30, "gel_bubbles": 0.12, "ruler": 0.15, "vignetting": 0.18}
 
 
 @dataclass(frozen=True)
@@ -115,3 +136,89 @@ def draw(
         skin_tone=tone,
         metadata={"source": "phantom", "note": camera.CAPTION, "lesion_type": str(lesion_type), "seed": str(seed)},
     )
+
+
+def demo_cohort(folder: Path | None = None) -> Cohort:
+    """The 66 phantoms of the demo cohort, six a lesion type, one of each skin tone; drawn at first use.
+
+    They lie as PNG with masks and a metadata.csv in `folder`, by default in the user's cache, and are used again when
+    all are there. Drawing goes to a folder beside it that is renamed at the end, so a broken run leaves no half cohort.
+
+    Raises:
+        CohortError: `folder` holds other files, or it cannot be written.
+    """
+    folder = platformdirs.user_cache_path("derm-kit", appauthor=False) / "phantoms-v1" if folder is None else Path(folder)
+    try:
+        if not _complete(folder):
+            _draw_demo(folder)
+    except OSError as error:
+        raise CohortError(
+            "the demo cohort needs a folder that can be written",
+            case=str(folder),
+            value=error.strerror,
+            next_step="Name another folder, or make this one writable.",
+        ) from error
+    return sources.read(folder)
+
+
+def _demo_ids() -> list[tuple[LesionType, int, str]]:
+    return [(kind, seed, f"phantom-{kind.value}-{seed}") for kind in LESION_TYPES for seed in DEMO_SEEDS]
+
+
+def _demo_files() -> set[str]:
+    ids = [case_id for _, _, case_id in _demo_ids()]
+    return {"metadata.csv", *(f"images/{i}.png" for i in ids), *(f"masks/{i}.png" for i in ids)}
+
+
+def _complete(folder: Path) -> bool:
+    return all((folder / file).is_file() for file in _demo_files())
+
+
+def _draw_demo(folder: Path) -> None:
+    """Draw the demo cohort beside `folder` and move it there; leftovers of runs that broke off are cleared away."""
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if foreign := sorted(found - _demo_files()):
+        raise CohortError(
+            "the demo cohort needs a folder of its own",
+            case=str(folder),
+            value=foreign[0],
+            next_step="Name an empty or a new folder.",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}-drawing-"
+    for leftover in folder.parent.glob(f"{prefix}*"):
+        if time.time() - leftover.stat().st_mtime > _STALE_S:
+            shutil.rmtree(leftover, ignore_errors=True)
+    drawn = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    try:
+        _write_demo(drawn)
+        drawn.chmod(0o755)
+        if found or folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            drawn.rename(folder)
+        except OSError:
+            if not _complete(folder):
+                raise
+    finally:
+        shutil.rmtree(drawn, ignore_errors=True)
+
+
+def _write_demo(folder: Path) -> None:
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    rows = []
+    for kind, seed, case_id in _demo_ids():
+        phantom = draw(kind, seed, skin_tone=seed)
+        said = PngInfo()
+        for key, text in phantom.metadata.items():
+            said.add_text(key, text)
+        Image.fromarray(phantom.image).save(folder / "images" / f"{case_id}.png", pnginfo=said)
+        Image.fromarray(phantom.mask).save(folder / "masks" / f"{case_id}.png")
+        rows.append([case_id, f"masks/{case_id}.png", kind.value, "drawn", seed, *_DEMO_WORDS.values()])
+    with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(
+            ["image_id", "mask", "lesion_types", "diagnosis_source", "skin_tone_class", *_DEMO_WORDS]
+        )
+        writer.writerows(rows)

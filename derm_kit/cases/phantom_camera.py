@@ -22,21 +22,23 @@ def skin(canvas: Canvas, rng: Rng) -> None:
     """Healthy skin around and under the lesion: mottled blood, uneven melanin, furrows and follicles."""
     size = canvas.size
     flush = rng.uniform(0.02, 0.30)
-    canvas.blood += np.maximum(0.0, flush + rng.uniform(0.01, 0.05) * noise(rng, size, 5, 5, 0.75))
-    canvas.melanin *= 1 + rng.uniform(-0.10, 0.10)
-    canvas.melanin *= np.maximum(0.3, 1 + rng.uniform(0.04, 0.12) * noise(rng, size, 5, 6, 0.75))
+    canvas.blood += np.maximum(0.0, flush + rng.uniform(0.01, 0.04) * noise(rng, size, 8, 5, 0.85))
+    canvas.skin *= 1 + rng.uniform(-0.10, 0.10)
+    canvas.skin *= np.maximum(0.3, 1 + rng.uniform(0.04, 0.12) * noise(rng, size, 7, 6, 0.9))
     warp = (0.02 * noise(rng, size, 8), 0.02 * noise(rng, size, 8))
     furrow = mosaic(rng, size, rng.uniform(0.05, 0.10), 0.9, warp, oversample=1)
     line = ramp(furrow.wall_u, 0.02, 0.0) * np.clip(0.3 + 0.6 * noise(rng, size, 7), 0, 1)
-    canvas.melanin += rng.uniform(-0.03, 0.03) * line
-    canvas.melanin += 0.015 * grain(rng, size, 0.9)
+    canvas.skin += rng.uniform(-0.03, 0.03) * line + 0.015 * grain(rng, size, 0.9)
     if rng.random() < 0.35:
         lace = np.abs(noise(rng, size, 7, 3, 0.5)) + 0.25 * np.abs(noise(rng, size, 19))
         mesh = ramp(lace, 0.22, 0.0) * np.clip(noise(rng, size, 3), 0, 1)
         canvas.blood += rng.uniform(0.10, 0.35) * mesh
+    if rng.random() < 0.15:
+        freckle = ramp(noise(rng, size, 9, 5, 0.6), 1.0, 3.2)
+        canvas.melanin += rng.uniform(0.05, 0.3) * freckle
     if rng.random() < 0.3:
-        freckle = ramp(noise(rng, size, 10, 3), 1.1, 2.2)
-        canvas.melanin += rng.uniform(0.05, 0.25) * freckle
+        glint = ramp(grain(rng, size, 0.8), 2.6, 3.6) * ramp(noise(rng, size, 4), -0.5, 1.5)
+        canvas.cover(0.6 * glint, (1.0, 1.0, 1.0))
 
 
 def hair(canvas: Canvas, rng: Rng) -> None:
@@ -48,8 +50,10 @@ def hair(canvas: Canvas, rng: Rng) -> None:
         head, length = lead + rng.normal(0, 0.4), rng.uniform(0.06, 0.14) if clipped else rng.uniform(0.7, 2.2)
         t = np.linspace(-0.5, 0.5, 24)[:, None]
         along, across = np.array([np.cos(head), np.sin(head)]), np.array([-np.sin(head), np.cos(head)])
-        curve = at + t * length * along + rng.normal(0, 0.35) * length * (t * t) * across
-        ink.stroke(curve, rng.uniform(0.008, 0.017), rng.uniform(0.7, 1.0))
+        curve = at + t * length * along + rng.normal(0, 0.1 if clipped else 0.35) * length * (t * t) * across
+        width = rng.uniform(0.008, 0.016)
+        ink.stroke(curve, width, rng.uniform(0.6, 1.0))
+        ink.stroke(curve[8:16], width * 1.5, 1.0)
     drawn = ink.field()
     shade = rng.uniform(0.06, 0.34)
     canvas.cover(0.25 * np.roll(blur(drawn, 0.015), 2, (0, 1)), (0.25, 0.18, 0.15))
@@ -103,7 +107,7 @@ def expose(seen: npt.NDArray[np.float64], rng: Rng, dimming: Field | None) -> np
     light = 1 + 0.05 * ramp(noise(rng, size, 2), -2, 2) - 0.025
     tint, warmth = rng.normal(0, 0.035), rng.normal(0, 0.055)
     balance = (1 + 0.4 * tint + 0.3 * warmth, 1 - tint, 1 + 0.4 * tint - warmth)
-    gain = rng.uniform(0.94, 1.12)
+    gain = rng.uniform(0.94, 1.16)
     sharpness, speckle = rng.uniform(0.35, 0.9), rng.uniform(0.004, 0.012)
     shared = grain(rng, size, 0.5)
     picture = np.empty((size, size, 3), np.uint8)

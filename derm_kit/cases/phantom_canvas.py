@@ -25,9 +25,10 @@ Colour = tuple[float, float, float]
 MELANIN: Colour = (0.52, 1.0, 1.32)
 BLOOD: Colour = (0.16, 1.0, 0.70)
 DEEP: Colour = (1.0, 0.80, 0.46)
+SKIN: Colour = (0.76, 1.0, 1.12)
 TISSUE: Colour = (0.93, 0.88, 0.87)
-SKIN_MELANIN = (1.10, 0.70, 0.42, 0.25, 0.13, 0.05)
-"""Melanin density of the skin, tone 0 (very dark) to 5 (very light)."""
+SKIN_DENSITY = (1.20, 0.74, 0.46, 0.30, 0.18, 0.07)
+"""Density of the skin's own melanin, tone 0 (very dark) to 5 (very light)."""
 
 _INK_SCALE = 2
 _SHIFT = 6
@@ -54,14 +55,14 @@ def noise(rng: Rng, size: int, cells: float, octaves: int = 1, gain: float = 0.5
 
     Each further octave is twice as fine and `gain` times as strong.
     """
-    total = np.zeros((size, size))
+    total = np.zeros((2, 2))
     power = 0.0
     for octave in range(octaves):
-        n = max(2, round(cells * 2**octave)) + 1
+        n = min(max(2, round(cells * 2**octave)) + 1, size)
         share = gain**octave
-        total += cv2.resize((rng.random((n, n)) - 0.5) * share, (size, size), interpolation=cv2.INTER_CUBIC)
+        total = cv2.resize(total, (n, n), interpolation=cv2.INTER_CUBIC) + share * (rng.random((n, n)) - 0.5)
         power += share * share
-    return total * (1.0 / (0.21 * power**0.5))
+    return cv2.resize(total, (size, size), interpolation=cv2.INTER_CUBIC) * (1.0 / (0.21 * power**0.5))
 
 
 def grain(rng: Rng, size: int, sigma_px: float) -> Field:
@@ -125,6 +126,18 @@ class Cells:
     value: Field
 
 
+def wavy(rng: Rng, values: Field, reach_u: float, cells: float) -> Field:
+    """`values` with every line bent by up to about `reach_u`, so that straight walls become natural ones."""
+    size = values.shape[0]
+    scale = reach_u * size / 2
+    i, j = np.indices(values.shape, dtype=np.float32)
+    dx, dy = scale * noise(rng, size, cells, 2), scale * noise(rng, size, cells, 2)
+    moved: Field = cv2.remap(
+        values, j + dx.astype(np.float32), i + dy.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+    return moved
+
+
 def mosaic(
     rng: Rng,
     size: int,
@@ -175,22 +188,26 @@ class Canvas:
 
     size: int
     skin_tone: int
+    skin: Field = field(init=False)
     melanin: Field = field(init=False)
     blood: Field = field(init=False)
     deep: Field = field(init=False)
     paint: npt.NDArray[np.float64] = field(init=False)
     clear: Field = field(init=False)
     depth_u: Field = field(init=False)
+    fray: Field = field(init=False)
     places: dict[str, Mask] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (self.size, self.size)
-        self.melanin = np.full(shape, SKIN_MELANIN[self.skin_tone])
+        self.skin = np.full(shape, SKIN_DENSITY[self.skin_tone])
+        self.melanin = np.zeros(shape)
         self.blood = np.zeros(shape)
         self.deep = np.zeros(shape)
         self.paint = np.zeros((3, *shape))
         self.clear = np.ones(shape)
         self.depth_u = np.full(shape, -1.0)
+        self.fray = np.zeros(shape)
 
     @property
     def x(self) -> Field:
@@ -203,8 +220,13 @@ class Canvas:
         return grid(self.size)[1]
 
     def inside(self, soft_u: float = 0.04, inset_u: float = 0.0) -> Field:
-        """The lesion as a soft field: 0 outside, 1 deeper than `soft_u` below the border drawn in by `inset_u`."""
-        return ramp(self.depth_u, inset_u, inset_u + soft_u)
+        """The lesion as a soft, frayed field: 0 outside, 1 well below the border drawn in by `inset_u`."""
+        return ramp(self.depth_u - min(soft_u, 0.12) * self.fray, inset_u, inset_u + soft_u)
+
+    @property
+    def paleness(self) -> float:
+        """How white a scar, halo or veil looks over this skin, 0 to 1: darker skin shows less of it."""
+        return 0.5 + 0.1 * self.skin_tone
 
     def cover(self, alpha: Field, colour: Colour | npt.NDArray[np.float64]) -> None:
         """Lay `colour` (display values 0 to 1) over what is there, as opaque as `alpha` (0 to 1)."""
@@ -223,5 +245,6 @@ class Canvas:
         """Display values (3, size, size) before the camera, about 0 to 1."""
         seen = np.empty((3, self.size, self.size))
         for c in range(3):
-            seen[c] = TISSUE[c] * np.exp(-(MELANIN[c] * self.melanin + BLOOD[c] * self.blood + DEEP[c] * self.deep))
+            seen[c] = MELANIN[c] * self.melanin + BLOOD[c] * self.blood + DEEP[c] * self.deep + SKIN[c] * self.skin
+            seen[c] = TISSUE[c] * np.exp(-seen[c])
         return seen * self.clear + self.paint

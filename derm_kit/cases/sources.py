@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from derm_kit.cases import truths, values
-from derm_kit.cases.cohort import Cohort, complete, id_fault, reject_table
+from derm_kit.cases.cohort import Cohort, complete, id_faults, reject_table
 from derm_kit.cases.columns import Understood, understand
 from derm_kit.cases.folders import (
+    OUTSIDE,
     PICTURE_SUFFIXES,
     TABLE_SUFFIXES,
     UNREAD_SUFFIXES,
@@ -98,7 +100,7 @@ def _read_pictures(root: Path, found: Listing, *, name: str | None = None) -> Co
     shared = ids.duplicated(keep=False)
     ids = ids.where(~shared, values.by_value(pictures, _led_by_folder)).astype("str")
     cases = pd.DataFrame({"case_id": ids, "image": pictures})
-    cases = _sound_ids(cases, pictures, rejects)
+    cases = _sound_ids(cases, pictures.iloc.__getitem__, rejects)
     rejects += [
         (
             file.rpartition("/")[2],
@@ -137,13 +139,14 @@ def _read_rows(root: Path, path: Path, found: Listing | None) -> Cohort:
     id_at = next((k for f in ("case_id", "image") for k in columns.fields.get(f, ())[:1]), 0)
     for line, cells, rule, step in table.refused:
         rejects.append((cells[id_at] if id_at < len(cells) else "", f"{path.name}, line {line}", rule, step))
-    raw = {i: values.tidy(table.frame[i]) for i in columns.positions}
+    named = {i for field in ("case_id", "image", "mask") for i in columns.fields.get(field, ())}
+    raw = {i: (values.trimmed if i in named else values.tidy)(table.frame[i]) for i in columns.positions}
     notes = [*columns.sentences(path.name), *table.notes]
     cases = _cells(columns, raw, notes)
     cases["_line"] = table.line
     cases = _locate(root, path, cases, found, rejects, notes)
-    where = pd.Series([f"{path.name}, line {n}" for n in cases.pop("_line")], index=cases.index, dtype="str")
-    cases = _sound_ids(cases, where, rejects)
+    lines = cases.pop("_line")
+    cases = _sound_ids(cases, lambda i: f"{path.name}, line {lines.iloc[i]}", rejects)
     if found is not None:
         used = {*cases["image"], *cases["mask"]}
         own = path.name if path.parent == root else ""
@@ -186,7 +189,8 @@ def _cells(columns: Understood, raw: dict[int, Any], notes: list[str]) -> pd.Dat
 
     cases = pd.DataFrame(index=first.index)
     picture = field("image")
-    cases["case_id"] = values.by_value(field("case_id") if "case_id" in columns.fields else picture, _stem)
+    named = field("case_id") if "case_id" in columns.fields else picture
+    cases["case_id"] = values.changed_where(named, r"\.[A-Za-z0-9]{2,5}$", _stem)
     cases["_name"] = picture.where(picture != "", field("case_id"))
     cases["_mask"] = field("mask")
     for name in ("lesion_id", "patient_id", "truth_source", "device", "source", "split", "licence", "attribution"):
@@ -251,29 +255,24 @@ def _locate(
 ) -> pd.DataFrame:
     """Replace `_name` and `_mask` by `image` and `mask` inside `root`; rows whose picture cannot be used are rejected."""
     folder = found if found is not None else _beside(root, cases)
-    names = cases.pop("_name").tolist()
-    located = [folder.find(name) for name in names]
-    masks = cases.pop("_mask").tolist()
-    masked = [folder.find(mask) if mask else ("", None) for mask in masks]
-    if found is None and not any(image for image, _ in located):
+    names, masks = cases.pop("_name").tolist(), cases.pop("_mask").tolist()
+    images, faults = folder.find(names)
+    if found is None and not any(images):
         notes.append(f"No picture lies beside {path.name}: its cases have none.")
-        located = [("", fault if (fault := path_fault(name.replace("\\", "/"))) else None) for name in names]
-    ids, lines = cases["case_id"].tolist(), cases["_line"].tolist()
-    kept = np.ones(len(cases), dtype=bool)
-    lost = 0
-    for i, (name, (image, fault), mask, (mask_file, mask_fault)) in enumerate(
-        zip(names, located, masks, masked, strict=True)
-    ):
-        if fault is None and mask_fault is not None and path_fault(mask.replace("\\", "/")):
-            fault, name = mask_fault, mask
-        lost += mask_fault is not None
-        if fault is not None:
-            kept[i] = False
-            rejects.append((ids[i], printable(name, 200) or f"{path.name}, line {lines[i]}", *fault))
-    cases["image"] = pd.array([image for image, _ in located], dtype="str")
-    cases["mask"] = pd.array([file for file, _ in masked], dtype="str")
+        faults = {i: fault for i, fault in faults.items() if fault == OUTSIDE}
+    mask_files, mask_faults = folder.find(masks)
+    lost = [i for i in mask_faults if masks[i]]
     if lost:
-        notes.append(f"Masks that were named but not found: {lost:,}.")
+        notes.append(f"Masks that were named but cannot be used: {len(lost):,}.")
+    kept = np.ones(len(cases), dtype=bool)
+    shown = {i: names[i] for i in faults} | {i: masks[i] for i in lost if mask_faults[i] == OUTSIDE and i not in faults}
+    ids, lines = cases["case_id"], cases["_line"]
+    for i, name in sorted(shown.items()):
+        kept[i] = False
+        file = printable(name, 200) or f"{path.name}, line {lines.iloc[i]}"
+        rejects.append((printable(ids.iloc[i], 200), file, *(faults.get(i) or OUTSIDE)))
+    cases["image"] = pd.array(images, dtype="str")
+    cases["mask"] = pd.array(mask_files, dtype="str")
     return cases[kept].reset_index(drop=True)
 
 
@@ -288,16 +287,16 @@ def _beside(root: Path, cases: pd.DataFrame) -> Listing:
     return listing(root, folders)
 
 
-def _sound_ids(cases: pd.DataFrame, where: Any, rejects: list[_Reject]) -> pd.DataFrame:
-    """The rows whose id is sound and comes for the first time; `where` names the file or line of each row."""
+def _sound_ids(cases: pd.DataFrame, where: Callable[[int], str], rejects: list[_Reject]) -> pd.DataFrame:
+    """The rows whose id is sound and comes for the first time; `where(i)` names the file or line of row i."""
     ids = cases["case_id"]
-    fault = values.by_value(ids, id_fault)
-    for i in np.flatnonzero((fault != "").to_numpy()):
-        rejects.append((printable(ids.iloc[i], 200), where.iloc[i], fault.iloc[i], "Rename the case and read again."))
-    sound = (fault == "").to_numpy()
+    faults = id_faults(ids)
+    sound = (faults == "").to_numpy()
+    for i in np.flatnonzero(~sound):
+        rejects.append((printable(ids.iloc[i], 200), where(i), faults.iloc[i], "Rename the case and read again."))
     again = ids.where(sound).duplicated().to_numpy() & sound
     for i in np.flatnonzero(again):
-        rejects.append((ids.iloc[i], where.iloc[i], *_DUPLICATE))
+        rejects.append((ids.iloc[i], where(i), *_DUPLICATE))
     return cases[sound & ~again].reset_index(drop=True)
 
 

@@ -1,10 +1,10 @@
-"""Text tables (CSV, TSV, what spreadsheets export) read robustly: every row is kept or refused by line, none is lost."""
+"""Text tables (CSV, TSV, what spreadsheets export) read robustly: a row is kept or refused by line, never lost."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-import io
+import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
 
 from derm_kit.errors import CohortError, printable
 
@@ -22,8 +24,11 @@ MAX_LINE = 1_000_000
 """Characters in one line; a longer one is refused as a row (the reader's memory stays bounded)."""
 
 _DELIMITERS = ",;\t|"
-_BLOCK = 50_000
+_BLOCK = 16 * 2**20
+_LINE_FEED = 10
+_LONGEST_CELL = 131_072
 _MAX_QUOTED_LINES = 100
+_TEXT = {pa.large_string(): pd.StringDtype(na_value=np.nan)}
 _MAGIC = {
     b"PK\x03\x04": (
         "a text table is needed, and this is a spreadsheet or zip file",
@@ -37,66 +42,58 @@ _MAGIC = {
 }
 
 
+Lines = np.ndarray[Any, np.dtype[np.int64]]
+Refused = tuple[int, tuple[str, ...], str, str]
+"""A row that is refused: line number, its first cells, rule, next step."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A text table as read: `frame` has the wanted columns as text ("" = empty cell), `line` (n,) the line of each row.
 
-    `header` is every column name as written; `refused` holds (line, text of the row's first cells, rule, next_step).
+    `header` is every column name as written; `refused` the rows that are not in it.
     """
 
     path: Path
     header: tuple[str, ...]
     frame: pd.DataFrame
-    line: np.ndarray[Any, np.dtype[np.int64]]
-    refused: tuple[tuple[int, tuple[str, ...], str, str], ...]
+    line: Lines
+    refused: tuple[Refused, ...]
     notes: tuple[str, ...]
 
 
 def read_table(path: Path, wanted: Callable[[tuple[str, ...]], list[int]]) -> Table:
     """Read the text table at `path`, keeping the columns whose positions `wanted(header)` names.
 
-    Encoding (UTF-8, UTF-16, else Windows-1252) and separator (comma, semicolon, tab, bar) are found out. A row of the wrong
-    length, with broken quotes or NUL characters is refused by its line number. Raises CohortError for a file that is no
-    such table or has no rows.
+    Encoding (UTF-8, UTF-16, else Windows-1252) and separator (comma, semicolon, tab, bar) are found out. A row of the
+    wrong length, with broken quotes or NUL characters is refused by its line number. Raises CohortError for a file that
+    is no such table or has no rows.
     """
     encoding, notes = _encoding(path)
-    refused: list[tuple[int, tuple[str, ...], str, str]] = []
     try:
-        with path.open(encoding=encoding, errors="replace", newline="") as file:
-            lines = _Lines(file, refused)
-            header, delimiter = _header(path, lines)
-            if delimiter != ",":
-                notes.append(f"The separator of {path.name} is {_NAMES[delimiter]}.")
-            positions = wanted(header)
-            blocks: list[list[pa.Array]] = []
-            numbers: list[np.ndarray[Any, np.dtype[np.int64]]] = []
-            spanning = 0
-            for at, rows, several in _rows(lines, delimiter, len(header), refused):
-                spanning += several
-                numbers.append(np.asarray(at, dtype=np.int64))
-                cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-                blocks.append([pa.array(cells[i], type=pa.large_string()) for i in positions])
+        rows = _Rows(path, _blocks(path, encoding))
+        positions = wanted(rows.header)
+        blocks = list(rows.blocks(positions))
     except (OSError, UnicodeError) as error:
         raise unreadable(path, error) from error
-    frame = pd.DataFrame(
-        {
-            i: pd.array(pa.chunked_array([b[k] for b in blocks], pa.large_string()), dtype="str")
-            for k, i in enumerate(positions)
-        }
-    )
-    line = np.concatenate([np.empty(0, np.int64), *numbers])
-    if not len(line) and not refused:
+    empty = pa.table([pa.array([], pa.large_string())] * len(positions), names=[str(i) for i in positions])
+    frame = pa.concat_tables([empty, *[cells for _, cells in blocks]]).to_pandas(types_mapper=_TEXT.get)
+    frame.columns = pd.Index(positions)
+    line = np.concatenate([np.empty(0, np.int64), *[numbers for numbers, _ in blocks]])
+    if not len(line) and not rows.refused:
         raise CohortError(
             "a table needs at least one row below its header",
             case=str(path),
-            value=", ".join(header[:6]),
+            value=", ".join(rows.header[:6]),
             next_step="Check that the table was exported in full.",
         )
-    if lines.empty:
-        notes.append(f"{lines.empty:,} empty lines of {path.name} are skipped.")
-    if spanning:
-        notes.append(f"{spanning:,} rows of {path.name} span several lines (quoted line breaks).")
-    return Table(path, header, frame, line, tuple(refused), tuple(notes))
+    if rows.delimiter != ",":
+        notes.append(f"The separator of {path.name} is {_NAMES.get(rows.delimiter, rows.delimiter)}.")
+    if rows.empty:
+        notes.append(f"{rows.empty:,} empty lines of {path.name} are skipped.")
+    if rows.spanning:
+        notes.append(f"{rows.spanning:,} rows of {path.name} span several lines (quoted line breaks).")
+    return Table(path, rows.header, frame, line, tuple(rows.refused), tuple(notes))
 
 
 def unreadable(path: Path, error: Exception) -> CohortError:
@@ -143,8 +140,8 @@ def _encoding(path: Path) -> tuple[str, list[str]]:
         return ("utf-16-le" if nul_odd > nul_even else "utf-16-be"), [
             f"{path.name} is read as UTF-16 (without its mark)."
         ]
-    if _decodes(path, "utf-8-sig"):
-        return "utf-8-sig", []
+    if _decodes(path, "utf-8"):
+        return ("utf-8-sig" if start.startswith(codecs.BOM_UTF8) else "utf-8"), []
     if _decodes(path, "cp1252"):
         return "cp1252", [f"{path.name} is not UTF-8 and is read as Windows-1252: check its accented letters."]
     return "latin-1", [
@@ -166,143 +163,209 @@ def _decodes(path: Path, encoding: str) -> bool:
     return True
 
 
-class _Lines:
-    """The lines of a file with their numbers; too long and NUL-bearing ones are refused, empty ones counted."""
+def _blocks(path: Path, encoding: str) -> Iterator[bytes]:
+    """The file as UTF-8 with plain line feeds, in blocks that end with a whole line.
 
-    def __init__(self, file: io.TextIOWrapper, refused: list[tuple[int, tuple[str, ...], str, str]]) -> None:
-        self._file = file
-        self._refused = refused
-        self._number = 0
-        self.empty = 0
-
-    def block(self, size: int) -> tuple[list[int], list[str]]:
-        """Up to `size` lines and their numbers; empty at the end of the file."""
-        numbers: list[int] = []
-        lines: list[str] = []
-        while len(lines) < size and (line := self._file.readline(MAX_LINE)):
-            self._number += 1
-            if len(line) == MAX_LINE and not line.endswith(("\n", "\r")):
-                while (rest := self._file.readline(MAX_LINE)) and not rest.endswith(("\n", "\r")):
-                    continue
-                self._refuse(line, f"a line has at most {MAX_LINE:,} characters", "Shorten or remove the line.")
-            elif "\x00" in line:
-                self._refuse(line, "a row holds no NUL characters", "Export the table again, or remove the line.")
-            else:
-                numbers.append(self._number)
-                lines.append(line)
-        return numbers, lines
-
-    def _refuse(self, line: str, rule: str, next_step: str) -> None:
-        self._refused.append((self._number, (printable(line.split(",")[0].replace("\x00", ""), 60),), rule, next_step))
-
-
-def _header(path: Path, lines: _Lines) -> tuple[tuple[str, ...], str]:
-    """The column names and the separator, from the first line that says something (`sep=;` included)."""
-    forced = ""
-    while True:
-        _, first = lines.block(1)
-        if not first:
-            raise CohortError(
-                "a table needs a header line", case=str(path), next_step="Name the columns in the first line."
-            )
-        line = first[0].strip("\r\n")
-        if named := re.fullmatch(r'"?sep=(.)"?', line.strip(), flags=re.IGNORECASE):
-            forced = named[1]
-            continue
-        if line.strip().strip(_DELIMITERS + '"'):
-            break
-        lines.empty += 1
-    bare = re.sub(r'"[^"]*"', "", line)
-    delimiter = forced or max(_DELIMITERS, key=lambda mark: bare.count(mark))
-    try:
-        names = next(csv.reader([line], delimiter=delimiter, strict=True))
-    except (csv.Error, ValueError, TypeError) as error:
-        raise CohortError(
-            "the header line must be readable", case=str(path), value=line, next_step="Mend its quotes."
-        ) from error
-    header = tuple(name.strip().lstrip("\ufeff") for name in names)
-    while header and not header[-1]:
-        header = header[:-1]
-    if any(not name.isprintable() for name in header):
-        raise CohortError(
-            "column names are plain text", case=str(path), value=line, next_step="Check that the file is a text table."
-        )
-    return header, delimiter
-
-
-def _rows(
-    lines: _Lines, delimiter: str, width: int, refused: list[tuple[int, tuple[str, ...], str, str]]
-) -> Iterator[tuple[list[int], list[list[str]], int]]:
-    """Blocks of (line numbers, rows of `width` cells, how many of them span several lines)."""
-    rest_numbers: list[int] = []
-    rest: list[str] = []
-    while True:
-        numbers, block = lines.block(_BLOCK)
-        last = not block
-        numbers, block = rest_numbers + numbers, rest + block
-        if not block:
-            return
-        quick = _quick(block, delimiter, width)
-        if quick is not None:
-            yield numbers, quick, 0
-            rest_numbers, rest = [], []
-        else:
-            at, rows, several, used = _careful(numbers, block, delimiter, width, refused, lines, last=last)
-            yield at, rows, several
-            rest_numbers, rest = numbers[used:], block[used:]
-
-
-def _quick(block: list[str], delimiter: str, width: int) -> list[list[str]] | None:
-    """The rows where every line is one row of the right width; else None."""
-    try:
-        rows = list(csv.reader(block, delimiter=delimiter, strict=True))
-    except csv.Error:
-        return None
-    return rows if len(rows) == len(block) and set(map(len, rows)) == {width} and all(map(any, rows)) else None
-
-
-def _careful(
-    numbers: list[int],
-    block: list[str],
-    delimiter: str,
-    width: int,
-    refused: list[tuple[int, tuple[str, ...], str, str]],
-    lines: _Lines,
-    *,
-    last: bool,
-) -> tuple[list[int], list[list[str]], int, int]:
-    """Row by row. A quote left open must not swallow what follows: only its own line is refused, the next is read afresh.
-
-    Lines from which a quoted cell may run on into the next block are left for it, unless this is the `last`.
+    A line too long for a block comes as a NUL character, which is refused as a row.
     """
-    at: list[int] = []
-    rows: list[list[str]] = []
-    several = 0
-    i = 0
-    end = len(block) if last else max(len(block) - _MAX_QUOTED_LINES, 0)
-    while i < end:
-        reader = csv.reader(
-            block[i : i + _MAX_QUOTED_LINES] if '"' in block[i] else [block[i]], delimiter=delimiter, strict=True
-        )
+    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    held = b""
+    skipping = False
+    with path.open("rb") as file:
+        while True:
+            raw = file.read(_BLOCK)
+            text = decoder.decode(raw, final=not raw).encode() if encoding != "utf-8" else raw
+            block = held + text
+            if raw and block.endswith(b"\r"):
+                block, held = block[:-1], b"\r"
+            else:
+                held = b""
+            if b"\r" in block:
+                block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            if skipping:
+                _, end, block = block.partition(b"\n")
+                skipping = not end
+                block = b"\x00\n" + block if end else b""
+            if not raw:
+                if skipping:
+                    block = b"\x00\n"
+                if block:
+                    yield block
+                return
+            cut = block.rfind(b"\n") + 1
+            if not cut and len(block) > MAX_LINE:
+                block, held, skipping = b"", b"", True
+            held = block[cut:] + held
+            if cut:
+                yield block[:cut]
+
+
+class _Rows:
+    """The rows of a table below its header, block by block, with their line numbers.
+
+    `refused`, `empty` (lines without a cell) and `spanning` (rows of several lines) fill while the blocks are read.
+    """
+
+    def __init__(self, path: Path, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._number = 1
+        self._held = b""
+        self.refused: list[Refused] = []
+        self.empty = 0
+        self.spanning = 0
+        self.header, self.delimiter = self._read_header(path)
+
+    def _read_header(self, path: Path) -> tuple[tuple[str, ...], str]:
+        """The column names and the separator, from the first line that says something (`sep=;` included)."""
+        forced = ""
+        while True:
+            first, end, self._held = self._held.partition(b"\n")
+            if not (first or end):
+                self._held = next(self._blocks, b"")
+                if self._held:
+                    continue
+                raise CohortError(
+                    "a table needs a header line", case=str(path), next_step="Name the columns in the first line."
+                )
+            self._number += 1
+            line = first.decode(errors="replace")
+            named = re.fullmatch(r'"?sep=(.)"?', line.strip(" "), flags=re.IGNORECASE)
+            if named:
+                forced = named[1]
+            elif line.strip().strip(_DELIMITERS + '"'):
+                break
+            else:
+                self.empty += 1
+        bare = re.sub(r'"[^"]*"', "", line)
+        delimiter = forced or max(_DELIMITERS, key=bare.count)
         try:
+            names = next(csv.reader([line], delimiter=delimiter, strict=True))
+        except (csv.Error, ValueError, TypeError) as error:
+            raise CohortError(
+                "the header line must be readable",
+                case=str(path),
+                value=line,
+                next_step="Mend its separators and quotes.",
+            ) from error
+        header = tuple(name.strip() for name in names)
+        if any(not name.isprintable() for name in header) or not delimiter.isascii() or delimiter in '"\x00':
+            raise CohortError(
+                "column names are plain text",
+                case=str(path),
+                value=line,
+                next_step="Check that the file is a text table.",
+            )
+        return header, delimiter
+
+    def blocks(self, positions: list[int]) -> Iterator[tuple[Lines, pa.Table]]:
+        """Line numbers (n,) and a table of the columns at `positions` as text, (n, len(positions)), block by block."""
+        more = True
+        while more or self._held:
+            block = next(self._blocks, b"")
+            more = bool(block)
+            block, self._held = self._held + block, b""
+            if not block:
+                continue
+            quick = self._quick(block, positions)
+            if quick is not None:
+                yield np.arange(self._number, self._number + quick.num_rows), quick
+                self._number += quick.num_rows
+            else:
+                yield self._careful(block.decode(errors="replace").split("\n"), positions, last=not more)
+
+    def _quick(self, block: bytes, positions: list[int]) -> pa.Table | None:
+        """The rows where every line is one row of the right width and nothing is odd; else None."""
+        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_FEED)
+        lines = len(ends) + (not block.endswith(b"\n"))
+        longest = int(np.diff(ends, prepend=-1, append=len(block)).max())
+        if b"\x00" in block or longest > _LONGEST_CELL:
+            return None
+        names = [str(i) for i in range(len(self.header))]
+        chosen = [str(i) for i in positions]
+        try:
+            table = pacsv.read_csv(
+                pa.BufferReader(block),
+                pacsv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+                pacsv.ParseOptions(delimiter=self.delimiter, ignore_empty_lines=False, newlines_in_values=True),
+                pacsv.ConvertOptions(
+                    check_utf8=False, column_types=dict.fromkeys(names, pa.large_string()), include_columns=chosen
+                ),
+            )
+        except (pa.ArrowInvalid, ValueError):
+            return None
+        if table.num_rows != lines:
+            return None
+        said = functools.reduce(pc.or_, [pc.not_equal(column, "") for column in table.columns])
+        return table if pc.all(said).as_py() else None
+
+    def _careful(self, lines: list[str], positions: list[int], *, last: bool) -> tuple[Lines, pa.Table]:
+        """Row by row: a quote left open must not swallow what follows, so only its own line is refused.
+
+        Lines from which a quoted cell may run on into the next block are held for it, unless this is the `last`.
+        """
+        if not lines[-1]:
+            lines = lines[:-1]
+        at: list[int] = []
+        cells: list[list[str]] = []
+        i = 0
+        end = len(lines) if last else max(len(lines) - _MAX_QUOTED_LINES, 0)
+        while i < end:
+            row, used, rule, next_step = self._row(lines, i)
+            if rule:
+                first = tuple(printable(cell, 60) for cell in row)
+                self.refused.append((self._number + i, first, rule, next_step))
+            elif row:
+                at.append(self._number + i)
+                cells.append([row[k] for k in positions])
+                self.spanning += used > 1
+            else:
+                self.empty += 1
+            i += used
+        numbers = np.asarray(at, dtype=np.int64)
+        self._number += i
+        self._held = "".join(f"{line}\n" for line in lines[i:]).encode()
+        columns = list(zip(*cells, strict=True)) if cells else [()] * len(positions)
+        arrays = [pa.array(column, pa.large_string()) for column in columns]
+        return numbers, pa.table(arrays, names=[str(k) for k in positions])
+
+    def _row(self, lines: list[str], i: int) -> tuple[list[str], int, str, str]:
+        """The row that begins at line `i`: cells ([] = empty line), lines used, rule and next step if refused."""
+        line = lines[i]
+        if "\x00" in line or len(line) > MAX_LINE:
+            row = line[:MAX_LINE].replace("\x00", "").split(self.delimiter, 8)
+            return row, 1, f"a row has at most {MAX_LINE:,} characters and no NUL among them", "Export the table again."
+        width = len(self.header)
+        try:
+            reader = csv.reader(_ended(lines, i), delimiter=self.delimiter, strict=True)
             row = next(reader)
+            used = reader.line_num
         except csv.Error as error:
-            rule = "a row needs sound quotes and cells of at most 131,072 characters"
-            first = tuple(printable(cell, 60) for cell in block[i].strip("\r\n").split(delimiter)[:width])
-            refused.append((numbers[i], first, rule, f"Mend the line by hand ({error})."))
-            i += 1
-            continue
+            row, used = self._lenient(line), 1
+            if len(row) != width:
+                return (
+                    row,
+                    1,
+                    "a row needs sound quotes and cells of at most 131,072 characters",
+                    f"Mend the line ({error}).",
+                )
         if not any(cell.strip() for cell in row):
-            lines.empty += 1
-        elif len(row) > width and any(cell.strip() for cell in row[width:]) or len(row) < width:
-            rule = f"a row has as many cells as the header, separated by {_NAMES.get(delimiter, delimiter)}"
-            next_step = f"It has {len(row)} cells, the header {width}: mend the separators."
-            refused.append((numbers[i], tuple(printable(cell, 60) for cell in row[:width]), rule, next_step))
-            i += 1
-            continue
-        else:
-            at.append(numbers[i])
-            rows.append(row[:width])
-            several += reader.line_num > 1
-        i += reader.line_num
-    return at, rows, several, i
+            return [], used, "", ""
+        if len(row) < width or any(cell.strip() for cell in row[width:]):
+            rule = f"a row has as many cells as the header, separated by {_NAMES.get(self.delimiter, self.delimiter)}"
+            return row, 1, rule, f"It has {len(row)} cells, the header {width}: mend the separators."
+        return row[:width], used, "", ""
+
+    def _lenient(self, line: str) -> list[str]:
+        """A line with letters behind a closing quote, as spreadsheets read it; [] where a quote stays open."""
+        try:
+            row = next(csv.reader([f"{line}\n"], delimiter=self.delimiter))
+        except csv.Error:
+            return line[:MAX_LINE].split(self.delimiter, 8)
+        return row if not row[-1].endswith("\n") else line.split(self.delimiter, 8)
+
+
+def _ended(lines: list[str], i: int) -> Iterator[str]:
+    for line in lines[i : i + _MAX_QUOTED_LINES]:
+        if "\x00" in line or len(line) > MAX_LINE:
+            return
+        yield f"{line}\n"

@@ -61,7 +61,9 @@ def from_diagnoses(diagnosis: Text[Any], levels: list[Text[Any]]) -> tuple[Text[
     truth = pd.Series(pd.array(truths, dtype="str").take(numbers), index=diagnosis.index)
     notes = _not_understood(odd, "Diagnoses")
     if left:
-        notes.append(f"More than {_MOST_ODD} different diagnoses are in no vocabulary; {left:,} rows with rarer ones were not tried.")
+        notes.append(
+            f"More than {_MOST_ODD} different diagnoses are in no vocabulary; {left:,} rows with rarer ones were not tried."
+        )
     return truth, notes
 
 

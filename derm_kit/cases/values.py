@@ -33,9 +33,25 @@ _GENITAL: Final = re.compile(
 _NAIL: Final = re.compile(r"subungual|\b(?:finger|toe)?nails?\b", re.IGNORECASE)
 
 
+def trimmed(column: Text[Any]) -> Text[Any]:
+    """Cells without spaces at their ends: what ids and paths are read as."""
+    return column.str.strip()
+
+
 def tidy(column: Text[Any]) -> Text[Any]:
     """Cells without spaces at their ends; words that mean "not known" become "", control characters a space."""
-    return by_value(column, _tidy)
+    text = changed_where(column.str.strip(), r"[^ -~]", _printable)
+    return text.mask(text.str.lower().isin(_UNKNOWN), "")
+
+
+def changed_where(column: Text[Any], pattern: str, change: Callable[[str], str]) -> Text[Any]:
+    """`column` with `change` applied to the cells in which `pattern` is found (quick where these are few)."""
+    found = column.str.contains(pattern, regex=True)
+    if not found.any():
+        return column
+    changed = column.copy()
+    changed[found] = by_value(column[found], change).array
+    return changed
 
 
 def by_value(column: Text[Any], change: Callable[[str], Any]) -> Any:
@@ -111,10 +127,8 @@ def _join(reasons: Text[Any], where: Any, reason: str) -> Text[Any]:
     return reasons.where(~where, joined).astype("str")
 
 
-def _tidy(text: str) -> str:
-    text = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-    text = text.strip()
-    return "" if text.casefold() in _UNKNOWN else text
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text).strip()
 
 
 def _age(text: str) -> float:

@@ -197,8 +197,8 @@ def calibration_floor(
     errors = np.concatenate(
         [_binned_error((rng.random((b, len(conf))) < conf) - conf, conf, bins) for b in chunks(replicates)]
     )
-    low, high = percentiles(errors, level)
-    return Estimate(float(errors.mean()), low, high, len(conf), None, method)
+    low, high, flat = percentiles(errors, level)
+    return Estimate(float(errors.mean()), low, high, len(conf), None, method, flat)
 
 
 def operating_characteristics(
@@ -280,9 +280,9 @@ def _mean_recall(gain: npt.NDArray[np.int8], own: IntArray, replicates: int, see
     n = counts.sum(1)
     value = float(((counts[:, 2] - counts[:, 0]) / n).mean())
     drawn = np.random.default_rng(seed).multinomial(n, counts / n[:, None], size=(replicates, len(types)))
-    low, high = percentiles(((drawn[..., 2] - drawn[..., 0]) / n).mean(1), level)
+    low, high, flat = percentiles(((drawn[..., 2] - drawn[..., 0]) / n).mean(1), level)
     few = f"a type has {n.min()} cases only: interval too narrow" if n.min() < 5 else ""
-    return Estimate(value, low, high, int(n.sum()), None, method, few)
+    return Estimate(value, low, high, int(n.sum()), None, method, flat or few)
 
 
 def _binned_error(residuals: FloatArray, top: FloatArray, bins: int) -> FloatArray:

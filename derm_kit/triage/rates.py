@@ -194,10 +194,12 @@ def chunks(replicates: int, size: int = 256) -> Iterator[int]:
         yield min(size, replicates - begin)
 
 
-def percentiles(values: FloatArray, level: float) -> tuple[float, float]:
-    """Bounds of the central `level` of simulated `values` (B,)."""
+def percentiles(values: FloatArray, level: float) -> tuple[float, float, str]:
+    """Bounds of the central `level` of resampled `values` (B,), or NaN and the reason where resampling changes nothing."""
+    if np.ptp(values) < 1e-12:
+        return math.nan, math.nan, "no interval: every resample gives the same figure"
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return float(low), float(high), ""
 
 
 def normal_quantile(level: float) -> float:
@@ -292,6 +294,6 @@ def _specificity(
             for pos, neg in zip(ahead, behind, strict=True)
         ]
         drawn.append(sign @ np.array(specificities))
-    low, high = percentiles(np.concatenate(drawn), level)
+    low, high, flat = percentiles(np.concatenate(drawn), level)
     few = "" if m * (1 - target) >= 1 else f"{m} positives allow no miss at this target: interval unreliable"
-    return _estimate(value, low, high, positive, method, few)
+    return _estimate(value, low, high, positive, method, flat or few)
