@@ -89,7 +89,7 @@ def decide(
     rows: Rows = 20,
 ) -> None:
     """Print what a triage policy does with each case of a run, and why."""
-    from derm_kit.cases.cohort import write_rejects
+    from derm_kit.cases.cohort import write_csv
     from derm_kit.triage.policy import TriagePolicy
     from derm_kit.triage.policy import decide as decide_run
 
@@ -106,7 +106,7 @@ def decide(
     console.print(_frame_table(decisions.head(rows or len(decisions))))
     _say_rest(len(decisions), rows)
     if out:
-        write_rejects(out, decisions)
+        write_csv(out, decisions)
         console.print(f"All decisions: {escape(str(out))}")
 
 

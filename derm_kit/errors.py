@@ -18,10 +18,14 @@ class DermKitError(Exception):
         super().__init__(rule)
 
     def __str__(self) -> str:
-        """One readable line: case, value, rule, next step."""
+        """One readable line: case, rule, value, next step."""
         where = f"{printable(self.case)}: " if self.case is not None else ""
-        what = f" (found: {printable(self.value)})" if self.value is not None else ""
-        return f"{where}{self.rule}{what}. {self.next_step}"
+        return f"{where}{self.finding}. {self.next_step}"
+
+    @property
+    def finding(self) -> str:
+        """Rule and value together, as one cell of a list of rejects says it."""
+        return f"{self.rule} (found: {printable(self.value)})" if self.value is not None else self.rule
 
 
 class CohortError(DermKitError):

@@ -138,14 +138,14 @@ def evaluate(run: ScoreRun, baseline: ScoreRun | None, card: ModelCard | None, a
     if card is not None:
         counts = np.array([card.training_cases.get(t, 0.0) for t in LESION_TYPES])
         shares = counts / counts.sum()
+    pair = scored(run, baseline) if baseline is not None else None
     rows = as_rows("model", figures(scored(run, shares=shares)), **about)
     kept: tuple[OperatingCharacteristic, ...] = ()
     if card is not None:
         of_policy = list(operating_figures(run, TriagePolicy.from_card(card)))
         rows += as_rows("model", of_policy, **about)
         kept = characteristics(of_policy)
-    if baseline is not None:
-        pair = scored(run, baseline)
+    if pair is not None:
         alone = Scored(pair.models[1:], pair.truth, pair.groups)
         rows += as_rows("baseline", figures(alone), **{**about, "weights_hash": baseline_hash})
         rows += as_rows("difference", figures(pair), **about)

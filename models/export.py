@@ -189,7 +189,7 @@ def main() -> None:
     network.load_state_dict(state)
     network.eval()
     save_file(state, args.out / WEIGHTS_FILE)
-    write_onnx(WithFeatureMap(network), args.out / ONNX_FILE)
+    write_onnx(WithFeatureMap(network).eval(), args.out / ONNX_FILE)
 
     logits, _ = forward(args.out / ONNX_FILE, validation)
     temperature = fit_temperature(logits, validation_truth)

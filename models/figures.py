@@ -16,7 +16,7 @@ from derm_kit.triage.accuracy import Estimate
 
 SIDES = {"melanoma": (LesionType.MELANOMA,), "any_cancer": tuple(t for t in LESION_TYPES if t.cancer)}
 TARGET = 0.95
-AGE_BANDS = ((0, "under 18"), (18, "18-39"), (40, "40-59"), (60, "60-79"), (80, "80 and over"))
+AGE_BANDS = ((0, "0-17"), (18, "18-39"), (40, "40-59"), (60, "60-79"), (80, "80 and over"))
 STRATA = ("source", "skin_tone_class", "anatomical_site", "sex", "age_band", "truth_source")
 UNKNOWN = "not recorded"
 

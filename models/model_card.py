@@ -133,7 +133,9 @@ thresholds, pathways and their harms behave. {card["not_for"]}
 ## Data and licence
 
 {card["licence"]} The pictures come from public collections (see Attribution) and are not part of this project; SHA-256
-of their table: `{card["data_sha256"]}`. Training cases, open diagnoses counted in parts: {cases}.
+of their table: `{card["data_sha256"]}`.
+
+Training cases, open diagnoses counted in parts: {cases}.
 
 ## How it was trained
 
@@ -145,7 +147,7 @@ was opened by `models/evaluate.py` only; each look is in the log below."""
 
 def _on_reference(rows: Rows) -> str:
     strata = "\n\n".join(f"### Per {name}\n\n{remark}{_stratum(rows, key)}" for key, name, remark in STRATA_WORDS)
-    return f"""Value (95 % interval) on labelled cases; the baseline is the naive network of the recipe on the same cases,
+    return f"""Value (95 % interval) on labelled cases; the baseline is the recipe's naive network on the same cases,
 the difference is paired. Intervals assume independent lesions, as no source names the patient.
 
 {_headlines(rows)}
@@ -174,8 +176,8 @@ Recall by highest score.
 
 {strata}
 
-\\* at the one threshold that reaches 95 % sensitivity over all cases. A dagger marks an interval that is narrower than
-it should be; `results.csv` says why."""
+\\* at the one threshold that reaches 95 % sensitivity over all cases. A dagger marks an interval not to be
+relied on; `results.csv` says why."""
 
 
 def _headlines(rows: Rows) -> str:

@@ -68,7 +68,7 @@ class Stage:
 STAGES = {
     "body": Stage("tf_efficientnet_lite2", (128,) * 5 + (160,) * 7 + (192,) * 4, 1e-3, 2e-4, 300),
     "finish": Stage(
-        "tf_efficientnet_lite2", (224,) * 6, 3e-4, 3e-6, 100, start_from="body", phantoms_a_type=40
+        "tf_efficientnet_lite2", (224,) * 4, 3e-4, 3e-6, 100, start_from="body", phantoms_a_type=40
     ),
     "baseline": Stage(
         "tf_efficientnet_lite0", (160,) * 5, 1e-3, 1e-5, 100, favour_rare=False, drop_rate=0.2, drop_path_rate=0.0

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit
@@ -68,7 +69,8 @@ def dicom(
     meta.MediaStorageSOPInstanceUID = UID("1.2.826.0.1.3680043.8.498.1")
     meta.TransferSyntaxUID = JPEGBaseline8Bit if jpeg and syntax == ExplicitVRLittleEndian else syntax
     meta.ImplementationClassUID = UID("1.2.826.0.1.3680043.8.498.2")
-    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset = Dataset()
+    dataset.file_meta, dataset.preamble = meta, b"\0" * 128
     dataset.SOPClassUID = meta.MediaStorageSOPClassUID
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     dataset.Modality = "DMS"
@@ -86,7 +88,8 @@ def dicom(
     for name, value in fields.items():
         setattr(dataset, name, Sequence(value) if isinstance(value, list) else value)
     file = io.BytesIO()
-    dataset.save_as(file, enforce_file_format=True)
+    way = {"implicit_vr": syntax.is_implicit_VR, "little_endian": syntax.is_little_endian}
+    dcmwrite(file, dataset, enforce_file_format=True, **way)
     return file.getvalue()
 
 

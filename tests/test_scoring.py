@@ -17,7 +17,8 @@ import pytest
 
 from derm_kit import Classifier, Cohort, read, read_run, score
 from derm_kit.errors import RunError
-from derm_kit.model import scoring
+from derm_kit.model import parts
+from derm_kit.model.parts import Parts
 from derm_kit.model.run import CASES_FILE, FEATURES_FILE, REJECTS_FILE, SCORE_COLUMNS, SCORES_FILE
 
 FILES = (SCORES_FILE, CASES_FILE, FEATURES_FILE, REJECTS_FILE)
@@ -69,13 +70,14 @@ def test_scores_do_not_depend_on_batch_size_or_workers(cohort: Cohort, classifie
 def test_a_killed_run_continues_and_gives_the_same_files(
     cohort: Cohort, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(scoring, "BATCHES_PER_PART", 2)
+    monkeypatch.setattr(parts, "BATCHES_PER_PART", 2)
     score(cohort, classifier, tmp_path / "whole", batch_size=2, progress=False)
     child = f"""
 import sys
 from pathlib import Path
 from derm_kit import Classifier, read, score
-from derm_kit.model import scoring
+from derm_kit.model import parts
+from derm_kit.model.parts import Parts
 scoring.BATCHES_PER_PART = 2
 write = scoring._write_parquet
 def slow(path, frame):
@@ -96,9 +98,12 @@ score(read(Path({str(cohort.root)!r})), Classifier(device="cpu"), Path({str(tmp_
     kept = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "killed" / ".parts").glob("*.parquet")}
     assert len(kept) >= 3
     written: list[str] = []
-    write = scoring._write_parquet
-    monkeypatch.setattr(scoring, "_write_parquet", lambda path, frame: (written.append(path.name), write(path, frame)))
+    write = Parts.write
+    monkeypatch.setattr(
+        Parts, "write", lambda self, part, table: (written.append(f"{part:06d}.parquet"), write(self, part, table))
+    )
     score(cohort, classifier, tmp_path / "killed", batch_size=2, progress=False)
+    assert written
     assert not set(written) & set(kept)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.errors import CohortError, DermKitError, printable
@@ -43,6 +44,10 @@ REJECT_COLUMNS = ("case_id", "file", "rule", "next_step")
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ID_LENGTH = 200
+_DUPLICATE = ("a case id must be unique", "Keep one row, or give the other picture an id of its own.")
+
+Reject = tuple[str, str, str, str]
+"""What could not become a case: case_id, file (or table and line), rule, next step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +83,13 @@ class Cohort:
         """Number of cases."""
         return len(self.cases)
 
-    def select(self, which: Any) -> Cohort:
-        """The cohort of some cases: `which` is a boolean mask of shape (n,) or a sequence of case ids, kept in its order.
+    def select(self, which: npt.ArrayLike) -> Cohort:
+        """The cohort of some cases: `which` is a boolean mask of shape (n,) or a sequence of ids, kept in its order.
 
-        Rejects and notes stay as they are. Raises CohortError for a mask of another length, an unknown id or one named twice.
+        Rejects and notes stay as they are. Raises CohortError for a mask of another length, and for an id that is
+        unknown or named twice.
         """
-        chosen = which.to_numpy() if isinstance(which, pd.Series) else which
-        chosen = np.asarray([chosen] if isinstance(chosen, str) else chosen)
+        chosen = np.atleast_1d(np.asarray(which))
         if chosen.dtype == bool:
             if chosen.shape != (len(self),):
                 raise CohortError(
@@ -100,7 +105,7 @@ class Cohort:
 
     def _rows_of(self, case_ids: list[str]) -> np.ndarray[Any, Any]:
         index = pd.Index(self.cases["case_id"])
-        rows = index.get_indexer(pd.Index(case_ids, dtype="str"))
+        rows = np.asarray(index.get_indexer(pd.Index(case_ids, dtype="str")))
         if (rows < 0).any():
             raise CohortError(
                 "a selected case must be in the cohort",
@@ -117,7 +122,7 @@ class Cohort:
         return rows
 
     def describe(self) -> list[str]:
-        """What was understood, line by line: cases, pictures, truth per lesion type, exclusions, rejects by rule, notes."""
+        """What was understood, line by line: cases, truth per lesion type, exclusions, rejects by rule, notes."""
         cases = self.cases
         held = len(self)
         lines = [
@@ -128,9 +133,11 @@ class Cohort:
         counts = cases.loc[cases["truth"] != "", "truth"].value_counts()
         order = {str(kind): rank for rank, kind in enumerate(LESION_TYPES)}
         for truth in sorted(counts.index, key=lambda text: [order[part] for part in str(text).split("|")]):
-            words = " or ".join(kind.label for kind in LESION_TYPES if str(kind) in str(truth).split("|"))
-            lines.append(f"  {words}: {int(counts[truth]):,}")
-        lines += [f"Excluded, {reason}: {n:,}." for reason, n in _counts(cases["exclusion"])]
+            words = " or ".join(kind.label.lower() for kind in LESION_TYPES if str(kind) in str(truth).split("|"))
+            lines.append(f"  {words.capitalize()}: {int(counts[truth]):,}")
+        lines += [
+            f"Excluded, for clinician review, {reason}: {n:,}." for reason, n in _counts(cases["exclusion"])
+        ]
         lines += [f"Split {split}: {n:,}." for split, n in _counts(cases["split"])]
         lines += [f"Rejected, {rule}: {n:,}." for rule, n in _counts(self.rejects["rule"])]
         return lines + list(self.notes)
@@ -161,24 +168,41 @@ def complete(columns: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(filled, index=pd.RangeIndex(rows))
 
 
-def reject_table(rows: Iterable[tuple[str, str, str, str]] = ()) -> pd.DataFrame:
+def reject_table(rows: Iterable[Reject] = ()) -> pd.DataFrame:
     """Rejects from tuples (case_id, file, rule, next_step)."""
     return pd.DataFrame(list(rows), columns=list(REJECT_COLUMNS), dtype="str")
 
 
-def write_rejects(path: Path, rejects: pd.DataFrame) -> None:
-    """Write rejects as CSV that is safe to open in a spreadsheet: a cell that would be a formula is led by an apostrophe.
+def sound_rows(cases: pd.DataFrame, where: Callable[[int], str], rejects: list[Reject]) -> pd.DataFrame:
+    """The rows of `cases` whose case_id is sound and comes for the first time; the others are added to `rejects`.
 
-    Control characters are written as escapes. Raises CohortError when the file cannot be written.
+    `where(i)` names the file or line of row i.
+    """
+    ids = cases["case_id"]
+    faults = id_faults(ids)
+    sound = (faults == "").to_numpy()
+    for i in np.flatnonzero(~sound).tolist():
+        rejects.append((printable(ids.iloc[i], 200), where(i), faults.iloc[i], "Rename the case and read again."))
+    again = ids.where(sound).duplicated().to_numpy() & sound
+    for i in np.flatnonzero(again).tolist():
+        rejects.append((ids.iloc[i], where(i), *_DUPLICATE))
+    return cases[sound & ~again].reset_index(drop=True)
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV that is safe to open in a spreadsheet.
+
+    A cell that would be a formula is led by an apostrophe, control characters are written as escapes.
+    Raises CohortError when the file cannot be written.
     """
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(rejects.columns)
-            writer.writerows([_safe_cell(cell) for cell in row] for row in rejects.itertuples(index=False, name=None))
+            writer.writerow(table.columns)
+            writer.writerows([_safe_cell(cell) for cell in row] for row in table.itertuples(index=False, name=None))
     except OSError as error:
         raise CohortError(
-            "the list of rejects must be writable",
+            "the table must be writable",
             case=str(path),
             value=error.strerror,
             next_step="Name a folder that exists and may be written.",
@@ -188,8 +212,8 @@ def write_rejects(path: Path, rejects: pd.DataFrame) -> None:
 def id_fault(case_id: str) -> str:
     """The rule that a case id breaks, or "" for a sound one.
 
-    Ids reach pages, file names and spreadsheets, so an id is refused rather than changed: two ids cleaned to one would be
-    two patients in one.
+    Ids reach pages, file names and spreadsheets, so an unsafe one is refused, never cleaned: two ids cleaned to one
+    would make one case of two patients.
     """
     if not case_id:
         return "a case needs an id"
@@ -211,7 +235,7 @@ def id_faults(ids: pd.Series[Any]) -> pd.Series[Any]:
     faults = pd.Series("", index=ids.index, dtype="str")
     odd = ~ids.str.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
     if odd.any():
-        faults[odd] = [id_fault(case_id) for case_id in ids[odd]]
+        faults[odd] = pd.array([id_fault(case_id) for case_id in ids[odd]], dtype="str")
     return faults
 
 

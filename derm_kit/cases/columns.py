@@ -50,7 +50,10 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "attribution": ("attribution",),
     "exclusion": ("exclusion",),
 }
-"""Cohort column -> names it is read from, first choice first. PAD-UFES-20 writes `fitspatrick`, and `img_id` as a file name."""
+"""Cohort column -> names it is read from, first choice first.
+
+PAD-UFES-20 writes `fitspatrick`, and a file name as `img_id`.
+"""
 
 DETAILS: Final[tuple[str, ...]] = (
     "anatom_site_special",
@@ -102,7 +105,7 @@ class Understood:
         """What was recognised and what was not, in plain words."""
         parts = [f"{field} from {', '.join(self.header[i] for i in at)}" for field, at in self.fields.items()]
         if self.levels:
-            parts.append(f"diagnosis from {', '.join(self.header[i] for i in self.levels.values())}")
+            parts.append(f"hierarchy of diagnoses from {', '.join(self.header[i] for i in self.levels.values())}")
         if self.codes:
             parts.append(f"diagnosis from the one-hot columns {', '.join(self.codes)}")
         if self.details:

@@ -24,6 +24,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     JPEG2000,
+    UID,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -62,6 +63,7 @@ _COLOURS = {
 _SEXES = {"M": "male", "F": "female", "O": "other"}
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 _SHORTEST_SALT = 16
+_LONGEST_TEXT = 64
 _FIELDS = [
     "PatientAge", "PatientBirthDate", "StudyDate", "AcquisitionDate", "ContentDate", "PatientSex", "PatientID",
     "IssuerOfPatientID", "PatientName", "OtherPatientNames", "AnatomicRegionSequence", "BodyPartExamined",
@@ -122,7 +124,7 @@ def dicom_fields(source: Path | bytes, *, salt: bytes, case: str) -> dict[str, s
             "device": "" if names & _words(device) else device,
             "patient_id": _pseudonym(dataset, salt),
         }
-    except _DAMAGE:
+    except (*_DAMAGE, MemoryError):
         raise damaged(case, "DICOM") from None
 
 
@@ -148,7 +150,7 @@ def _check_object(dataset: Dataset, case: str) -> None:
     if "PixelData" not in dataset:
         raise refuse("a DICOM file must hold a picture", "Leave this file out", case, "none")
     check_size(int(dataset.Columns), int(dataset.Rows), case)
-    colour, samples = str(dataset.PhotometricInterpretation), int(dataset.SamplesPerPixel)
+    colour, samples = _text(dataset, "PhotometricInterpretation"), int(dataset.SamplesPerPixel)
     if _COLOURS.get(colour) != samples:
         raise _unsupported(case, f"{colour} with {samples} samples a pixel")
     allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
@@ -160,8 +162,8 @@ def _first_frame(dataset: Dataset, frames: int, case: str) -> npt.NDArray[np.int
     """Frame 1, YBR turned into RGB; a compressed one is first checked to be whole and of the size announced."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax not in _PLAIN_OR_RLE | _JPEG | _JPEG_LOSSLESS | _JPEG_2000:
-        raise _unsupported(case, f"transfer syntax {syntax.name}")
-    samples, colour = int(dataset.SamplesPerPixel), str(dataset.PhotometricInterpretation)
+        raise _unsupported(case, f"transfer syntax {UID(_text(dataset.file_meta, 'TransferSyntaxUID')).name}")
+    samples, colour = int(dataset.SamplesPerPixel), _text(dataset, "PhotometricInterpretation")
     if syntax in _JPEG_LOSSLESS and colour.startswith("YBR"):
         raise _unsupported(case, f"{colour} in {syntax.name}")
     if syntax not in _PLAIN_OR_RLE:
@@ -223,16 +225,20 @@ def _pseudonym(dataset: Dataset, salt: bytes) -> str:
 
 
 def _text(dataset: Dataset, tag: str) -> str:
-    """A field as one line of at most 64 printable characters, "" when missing; the first where there are several."""
+    """A field as one line, "" when missing; the first where there are several.
+
+    Also "" when it is longer than DICOM's short texts (64) or holds control characters: in a damaged file such a field
+    has swallowed its neighbours, and the patient's name with them.
+    """
     value = dataset.get(tag)
     if isinstance(value, MultiValue):
         value = value[0] if value else None
-    line = " ".join(str("" if value is None else value).split())
-    return "".join(c for c in line if c.isprintable())[:64]
+    line = str("" if value is None else value).strip()
+    return " ".join(line.split()) if line.isprintable() and len(line) <= _LONGEST_TEXT else ""
 
 
 def _words(text: str) -> set[str]:
-    return {word.casefold() for word in re.findall(r"\w{3,}", text.replace("_", " "))}
+    return {word.casefold() for word in re.findall(r"\w{2,}", text.replace("_", " "))}
 
 
 def _unsupported(case: str, found: str) -> CaseError:

@@ -8,9 +8,9 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from derm_kit.cases.tables import unreadable
+from derm_kit.cases.encodings import unreadable
 from derm_kit.errors import printable
 
 PICTURE_SUFFIXES: Final = frozenset(
@@ -41,6 +41,9 @@ UNREAD_SUFFIXES: Final = frozenset(
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".tab"})
 MASK_FOLDERS: Final = frozenset({"mask", "masks", "segmentation", "segmentations"})
 
+Fault: TypeAlias = tuple[str, str]
+"""Why a file cannot be used: rule, next step."""
+
 OUTSIDE: Final = ("a picture must lie inside the folder", "Copy the picture itself into the folder.")
 MISSING: Final = ("the picture must exist", "Add the picture under images/, or correct the row.")
 TWO_FILES: Final = ("one picture must answer to a case id", "Remove the other file, or name one in a column `image`.")
@@ -51,6 +54,7 @@ NO_RIGHT: Final = ("a folder must be readable", "Give the right to read it, or m
 
 _ALL_SUFFIXES: Final = PICTURE_SUFFIXES | UNREAD_SUFFIXES
 _SPECIAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+_ODD_PATH: Final = re.compile(r"^[/~.]|^[A-Za-z]:|\\|/\.|\x00")
 _DEEPEST: Final = 32
 
 
@@ -64,21 +68,30 @@ class Listing:
 
     root: Path
     files: frozenset[str]
-    faults: dict[str, tuple[str, str]]
+    faults: dict[str, Fault]
 
     def pictures(self) -> list[str]:
         """Pictures by suffix, sorted, without those in folders of masks."""
         return sorted(file for file in self.files if is_picture(file) and not _in_masks(file))
 
-    def find(self, names: list[str]) -> tuple[list[str], dict[int, tuple[str, str]]]:
-        """The file that each name (an id, a file name or a path) means, "" where there is none; (rule, next step) by place.
+    def others(self, used: set[str]) -> list[str]:
+        """The note that says which files are not `used`; none where all are."""
+        names = sorted(self.files - used)
+        more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+        shown = ", ".join(printable(name, 60) for name in names[:5])
+        return [f"{len(names):,} other files are ignored: {shown}{more}."] if names else []
 
-        A path is taken as it is, then below images/; a bare name stands for images/<name>.*, then <name>.*, then a picture
-        of that name anywhere in the folder if there is only one.
+    def find(self, names: list[str]) -> tuple[list[str], dict[int, Fault]]:
+        """The file that each name means, "" where there is none, and the faults (rule, next step) by place in `names`.
+
+        A path is taken as it is, then below images/; a bare name stands for images/<name>.*, then <name>.*, then a
+        picture of that name anywhere in the folder if there is only one.
         """
         stems = _stems(self.files, self.faults)
         files: list[str] = []
-        faults: dict[int, tuple[str, str]] = {}
+        faults: dict[int, Fault] = {}
+        file: str | None
+        fault: Fault | None
         for i, name in enumerate(names):
             if name in self.files:
                 file, fault = name, None
@@ -99,10 +112,12 @@ class Listing:
             files.append("" if fault or file is None else file)
         return files, faults
 
-    def _look_for(self, name: str, stems: dict[str, str | None]) -> tuple[str | None, tuple[str, str] | None]:
-        path = re.sub(r"/(?:\./)+", "/", name.replace("\\", "/")).removeprefix("./")
-        if fault := path_fault(path):
-            return "", fault
+    def _look_for(self, name: str, stems: dict[str, str | None]) -> tuple[str | None, Fault | None]:
+        path = name
+        if _ODD_PATH.search(path):
+            path = re.sub(r"/(?:\./)+", "/", path.replace("\\", "/")).removeprefix("./")
+            if fault := path_fault(path):
+                return "", fault
         for candidate in (path, f"images/{path}"):
             if candidate in self.files:
                 return candidate, None
@@ -112,7 +127,7 @@ class Listing:
             return "", MISSING
         return stems.get(unicodedata.normalize("NFC", path), ""), None
 
-    def _fault(self, path: str) -> tuple[str, str] | None:
+    def _fault(self, path: str) -> Fault | None:
         if not self.faults:
             return None
         parts = path.split("/")
@@ -120,7 +135,7 @@ class Listing:
 
 
 def _stems(files: Iterable[str], faults: Iterable[str]) -> dict[str, str | None]:
-    """Picture files by name without suffix, images/ before the folder itself before all others; None where two agree."""
+    """Pictures by name without suffix, images/ before the folder itself before all others; None where two agree."""
     stems: dict[str, str | None] = {}
     ranks: dict[str, int] = {}
     for file in (*files, *faults):
@@ -145,7 +160,7 @@ def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
     cannot be read is a fault; an unreadable root raises CohortError.
     """
     files: set[str] = set()
-    faults: dict[str, tuple[str, str]] = {}
+    faults: dict[str, Fault] = {}
     try:
         real = os.path.realpath(root, strict=True)
         waiting = [""] if only is None else sorted(set(only))
@@ -179,7 +194,14 @@ def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
     return Listing(root, frozenset(files), faults)
 
 
-def _follow(path: str, real: str, files: set[str], faults: dict[str, tuple[str, str]]) -> None:
+def one(path: Path) -> Listing:
+    """The listing of a single file."""
+    if _undecodable(path.name):
+        return Listing(path.parent, frozenset(), {printable(path.name, 300): BAD_NAME})
+    return Listing(path.parent, frozenset({path.name}), {})
+
+
+def _follow(path: str, real: str, files: set[str], faults: dict[str, Fault]) -> None:
     target = os.path.realpath(os.path.join(real, path))  # noqa: PTH118
     if not (target == real or target.startswith(real.rstrip("/") + "/")):
         faults[path] = OUTSIDE
@@ -209,7 +231,7 @@ def is_picture(path: str) -> bool:
     return suffix(path) in PICTURE_SUFFIXES
 
 
-def path_fault(path: str) -> tuple[str, str] | None:
+def path_fault(path: str) -> Fault | None:
     """The fault of a path that could leave its folder: absolute, with a drive, with `..`."""
     if path.startswith(("/", "~")) or re.match(r"[A-Za-z]:/", path) or ".." in path.split("/") or "\x00" in path:
         return OUTSIDE

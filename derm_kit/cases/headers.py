@@ -16,6 +16,7 @@ from derm_kit.errors import CaseError
 MAX_PIXELS = 80_000_000
 MAX_SIDE_PX = 20_000
 MAX_FILE_BYTES = 512 * 2**20
+MAX_SCANS = 500  # of a progressive JPEG, as libjpeg-turbo's own limit: more is a file made to stall the reader
 
 EXPORT_AGAIN = "Export the picture again from its source as JPEG or PNG"
 
@@ -122,6 +123,8 @@ def jpeg_header(data: bytes, case: str) -> JpegHeader:
         if marker == 0xDA:
             if not components:
                 raise damaged(case, "JPEG", "a scan without a frame header")
+            if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+                raise damaged(case, "JPEG", f"{scans:,} scans")
             profile = b"".join(chunks[number] for number in sorted(chunks))
             return JpegHeader(width, height, components, exif_orientation(exif), profile)
         if stop > end:

@@ -7,9 +7,11 @@ The rules, each tested:
 * A file that ends early or whose checksums or coded data do not hold is refused: no half-grey picture is ever scored.
 * Several pictures in one file (animation, pages) are refused, because a clinician must know which one was scored.
   DICOM is the exception: frame 1 is decoded and `Picture.format` says so.
-* EXIF orientation is applied. A colour profile is converted to sRGB; without one the values are taken as sRGB.
+* EXIF orientation is applied. A colour profile is converted to sRGB (one that moves no colour by more than one step
+  is sRGB); without one the values are taken as sRGB, PNG gamma chunks and EXIF colour tags notwithstanding.
   CMYK is refused: print colours do not name screen colours.
-* 16-bit PNG and TIFF keep the high byte (v >> 8, so 65,535 becomes 255). Transparency is laid over white.
+* 16-bit PNG and TIFF keep the high byte (v >> 8, so 65,535 becomes 255), a 12-bit TIFF v >> 4. Transparency is laid
+  over white.
 * A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size while its short side stays at least 2 * `min_side_px`.
 * Only pixels leave: no EXIF, no text, no name.
 """
@@ -47,8 +49,6 @@ from derm_kit.errors import CaseError
 
 Pixels = npt.NDArray[np.uint8]
 
-MAX_SCANS = 500  # of a progressive JPEG, as libjpeg-turbo's own limit: more is a file made to stall the reader
-
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
@@ -79,9 +79,9 @@ def decode(source: Path | bytes, *, case: str, min_side_px: int = 256) -> Pictur
     A JPEG with a short side of 4 * `min_side_px` or more comes smaller, its short side never below 2 * `min_side_px`.
     Raises CaseError, naming `case`, for anything that cannot be decoded whole.
     """
-    data = source if isinstance(source, bytes) else read_file(source, case)
-    kind = file_format(data, case)
     try:
+        data = source if isinstance(source, bytes) else read_file(source, case)
+        kind = file_format(data, case)
         if kind == "JPEG":
             return _decode_jpeg(data, case, min_side_px)
         hush()
@@ -117,8 +117,6 @@ def _decode_jpeg(data: bytes, case: str, min_side_px: int) -> Picture:
     check_size(header.width_px, header.height_px, case)
     if header.components not in (1, 3):
         raise not_rgb(case, "CMYK" if header.components == 4 else f"{header.components} colour channels")
-    if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
-        raise damaged(case, "JPEG", f"{scans:,} scans")
     width, height = header.width_px, header.height_px
     shrink = next((k for k in (8, 4, 2) if min(width, height) >= 2 * k * min_side_px), 1)  # the steps that are quick
     try:
@@ -167,6 +165,8 @@ def _check_header(image: ImageFile.ImageFile, kind: str, have: int, case: str) -
     if image.mode not in _MODES and not image.mode.startswith("I;16"):
         raise not_rgb(case, f"{image.mode} values")
     if isinstance(image, TiffImagePlugin.TiffImageFile):
+        if image.tag_v2.get(284) == 2 and max(image.tag_v2.get(258, (8,))) > 8:  # Pillow reads such planes as 8 bit
+            raise not_rgb(case, "16 bit values in separate planes")
         for offsets, counts in ((273, 279), (324, 325)):  # of strips, of tiles
             starts, lengths = (
                 np.atleast_1d(np.array(image.tag_v2.get(tag, ()), np.int64)) for tag in (offsets, counts)
@@ -180,7 +180,7 @@ def _flatten(image: Image.Image, case: str) -> Pixels:
     grey = image.mode in ("1", "L", "LA")
     alpha: npt.NDArray[np.uint16] | None = None
     if image.mode.startswith("I;16"):
-        colour = (np.asarray(image) >> 8).astype(np.uint8)
+        colour = _high_byte(image)
     elif image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
         alpha = rgba[..., 3:].astype(np.uint16)
@@ -191,6 +191,16 @@ def _flatten(image: Image.Image, case: str) -> Pixels:
     if alpha is None or alpha.min() == 255:
         return rgb
     return ((rgb * alpha + (255 - alpha) * np.uint16(255) + np.uint16(127)) // 255).astype(np.uint8)
+
+
+def _high_byte(image: Image.Image) -> Pixels:
+    """Grey (H, W) of more than 8 bits; a TIFF says how many, and whether 0 is white."""
+    values, bits = np.asarray(image).astype(np.uint16), 16
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = int(image.tag_v2.get(258, (16,))[0])
+        if image.tag_v2.get(262) == 0:
+            values = np.uint16(2**bits - 1) - values
+    return (values >> (bits - 8)).astype(np.uint8)
 
 
 def _upright(rgb: Pixels, width: int, height: int, orientation: int, kind: str) -> Picture:
@@ -207,19 +217,18 @@ def _to_srgb(colour: Pixels, profile: bytes, case: str) -> Pixels:
     Perceptual intent, as Pillow's default. Raises CaseError for a damaged profile or one of another kind of picture.
     """
     try:
-        space = _profile(profile).profile.xcolor_space.strip() if profile else ""
-        grey = space == "GRAY" and colour.ndim == 2
-        if colour.ndim == 2 and not grey:
-            colour = np.repeat(colour[..., None], 3, axis=2)
-        if not space:
-            return np.ascontiguousarray(colour)
-        if space != "RGB" and not grey:
+        grey = colour.ndim == 2
+        if not profile:
+            return np.repeat(colour[..., None], 3, axis=2) if grey else np.ascontiguousarray(colour)
+        space = _colour_space(profile)
+        if grey and space == "GRAY":
+            return _grey_steps(profile)[colour]
+        if space != "RGB":
             rule = "the colour profile must belong to this kind of picture"
             raise refuse(rule, f"{EXPORT_AGAIN} in sRGB", case, f"a {space} profile")
-        if grey:
-            steps = _transform(profile, "L").apply(Image.fromarray(np.arange(256, dtype=np.uint8)[None]))
-            return np.asarray(steps)[0][colour]
-        return np.array(_transform(profile, "RGB").apply(Image.fromarray(np.ascontiguousarray(colour))))
+        rgb = np.repeat(colour[..., None], 3, axis=2) if grey else np.ascontiguousarray(colour)
+        transform = _transform(profile)
+        return rgb if transform is None else np.array(transform.apply(Image.fromarray(rgb)))
     except (*DAMAGE, ImageCms.PyCMSError):
         raise damaged(case, "colour profile", f"a profile of {len(profile):,} bytes") from None
 
@@ -228,10 +237,26 @@ def _profile(profile: bytes) -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(io.BytesIO(profile))
 
 
+# Kept for the last few profiles, because the pictures of one camera share theirs.
 @lru_cache(maxsize=8)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
-    """The way from a profile to sRGB, kept because the pictures of one camera share theirs; exact for the 256 greys."""
-    exact = (
-        ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
-    )
-    return ImageCms.buildTransform(_profile(profile), ImageCms.createProfile("sRGB"), mode, "RGB", flags=exact)
+def _colour_space(profile: bytes) -> str:
+    return str(_profile(profile).profile.xcolor_space.strip())
+
+
+@lru_cache(maxsize=8)
+def _grey_steps(profile: bytes) -> Pixels:
+    """What each of the 256 greys is in sRGB, uint8 (256, 3)."""
+    exact = ImageCms.Flags.NOOPTIMIZE
+    way = ImageCms.buildTransform(_profile(profile), ImageCms.createProfile("sRGB"), "L", "RGB", flags=exact)
+    steps: Pixels = np.array(way.apply(Image.fromarray(np.arange(256, dtype=np.uint8)[None])))
+    return steps.reshape(256, 3)
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    """The way from a profile to sRGB; None where it moves no colour by more than one step, which is sRGB itself."""
+    way = ImageCms.buildTransform(_profile(profile), ImageCms.createProfile("sRGB"), "RGB", "RGB")
+    steps = np.arange(0, 256, 15, dtype=np.uint8)
+    probe = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    moved = np.abs(np.array(way.apply(Image.fromarray(probe))).astype(int) - probe).max()
+    return way if moved > 1 else None

@@ -46,7 +46,10 @@ _CHANCE = {"hair": 0.30, "gel_bubbles": 0.12, "ruler": 0.15, "vignetting": 0.18}
 
 @dataclass(frozen=True)
 class Structure:
-    """One kind of structure in a phantom and its place: `mask` bool (size, size), box centre and extent (x, y) in px."""
+    """One kind of structure in a phantom and its place.
+
+    `mask` is bool (size, size); the box round it has its centre (x, y) at `centre_px` and measures `extent_px`.
+    """
 
     name: str
     mask: npt.NDArray[np.bool_]
@@ -91,9 +94,7 @@ def draw(
 
     `skin_tone` runs from 0 (very dark) to 5 (very light). A switch that is None, like the tone, is drawn from the seed;
     True or False forces it and changes nothing else.
-
-    Raises:
-        CaseError: seed below 0, `size_px` outside 64 to 2048 or `skin_tone` outside 0 to 5.
+    Raises CaseError for a seed below 0, `size_px` outside 64 to 2048 and `skin_tone` outside 0 to 5.
     """
     case = f"phantom {lesion_type} {seed}"
     if seed < 0:
@@ -109,7 +110,9 @@ def draw(
     tone = int(np.searchsorted(np.cumsum(TONE_SHARE), chance.random() * 0.9999))
     tone = tone if skin_tone is None else skin_tone
     wanted = {"hair": hair, "gel_bubbles": gel_bubbles, "ruler": ruler, "vignetting": vignetting}
-    shown = {n: (d < _CHANCE[n]) if w is None else w for (n, w), d in zip(wanted.items(), chance.random(4), strict=True)}
+    shown = {
+        n: (d < _CHANCE[n]) if w is None else w for (n, w), d in zip(wanted.items(), chance.random(4), strict=True)
+    }
 
     canvas = Canvas(size_px, tone)
     camera.skin(canvas, on_skin)
@@ -143,11 +146,11 @@ def demo_cohort(folder: Path | None = None) -> Cohort:
 
     They lie as PNG with masks and a metadata.csv in `folder`, by default in the user's cache, and are used again when
     all are there. Drawing goes to a folder beside it that is renamed at the end, so a broken run leaves no half cohort.
-
-    Raises:
-        CohortError: `folder` holds other files, or it cannot be written.
+    Raises CohortError when `folder` holds other files or cannot be written.
     """
-    folder = platformdirs.user_cache_path("derm-kit", appauthor=False) / "phantoms-v1" if folder is None else Path(folder)
+    folder = (
+        platformdirs.user_cache_path("derm-kit", appauthor=False) / "phantoms-v1" if folder is None else Path(folder)
+    )
     try:
         if not _complete(folder):
             _draw_demo(folder)
@@ -218,7 +221,5 @@ def _write_demo(folder: Path) -> None:
         rows.append([case_id, f"masks/{case_id}.png", kind.value, "drawn", seed, *_DEMO_WORDS.values()])
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ["image_id", "mask", "lesion_types", "diagnosis_source", "skin_tone_class", *_DEMO_WORDS]
-        )
+        writer.writerow(["image_id", "mask", "lesion_types", "diagnosis_source", "skin_tone_class", *_DEMO_WORDS])
         writer.writerows(rows)

@@ -22,9 +22,9 @@ def skin(canvas: Canvas, rng: Rng) -> None:
     """Healthy skin around and under the lesion: mottled blood, uneven melanin, furrows and follicles."""
     size = canvas.size
     flush = rng.uniform(0.02, 0.30)
-    canvas.blood += np.maximum(0.0, flush + rng.uniform(0.01, 0.04) * noise(rng, size, 8, 5, 0.85))
+    canvas.blood += np.maximum(0.0, flush + rng.uniform(0.008, 0.03) * noise(rng, size, 6, 5, 0.75))
     canvas.skin *= 1 + rng.uniform(-0.10, 0.10)
-    canvas.skin *= np.maximum(0.3, 1 + rng.uniform(0.04, 0.12) * noise(rng, size, 7, 6, 0.9))
+    canvas.skin *= np.maximum(0.3, 1 + rng.uniform(0.02, 0.07) * noise(rng, size, 8, 5, 0.9))
     warp = (0.02 * noise(rng, size, 8), 0.02 * noise(rng, size, 8))
     furrow = mosaic(rng, size, rng.uniform(0.05, 0.10), 0.9, warp, oversample=1)
     line = ramp(furrow.wall_u, 0.02, 0.0) * np.clip(0.3 + 0.6 * noise(rng, size, 7), 0, 1)
@@ -56,9 +56,11 @@ def hair(canvas: Canvas, rng: Rng) -> None:
         ink.stroke(curve[8:16], width * 1.5, 1.0)
     drawn = ink.field()
     shade = rng.uniform(0.06, 0.34)
-    canvas.cover(0.25 * np.roll(blur(drawn, 0.015), 2, (0, 1)), (0.25, 0.18, 0.15))
+    step = max(1, canvas.size // 128)
+    shadow = np.pad(blur(drawn, 0.015), ((step, 0), (step, 0)))[: canvas.size, : canvas.size]
+    canvas.cover(0.25 * shadow, (0.25, 0.18, 0.15))
     canvas.cover(0.88 * drawn, (shade + 0.05, 0.85 * shade, 0.65 * shade))
-    canvas.note("hair", drawn > 0.3)
+    canvas.note("hair", drawn > 0.1)
 
 
 def gel_bubbles(canvas: Canvas, rng: Rng) -> None:
@@ -107,7 +109,7 @@ def expose(seen: npt.NDArray[np.float64], rng: Rng, dimming: Field | None) -> np
     light = 1 + 0.05 * ramp(noise(rng, size, 2), -2, 2) - 0.025
     tint, warmth = rng.normal(0, 0.035), rng.normal(0, 0.055)
     balance = (1 + 0.4 * tint + 0.3 * warmth, 1 - tint, 1 + 0.4 * tint - warmth)
-    gain = rng.uniform(0.94, 1.16)
+    gain = rng.uniform(0.96, 1.20)
     sharpness, speckle = rng.uniform(0.35, 0.9), rng.uniform(0.004, 0.012)
     shared = grain(rng, size, 0.5)
     picture = np.empty((size, size, 3), np.uint8)

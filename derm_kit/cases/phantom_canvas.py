@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 Rng = np.random.Generator
 Colour = tuple[float, float, float]
 
-MELANIN: Colour = (0.52, 1.0, 1.32)
+MELANIN: Colour = (0.56, 1.0, 1.48)
 BLOOD: Colour = (0.16, 1.0, 0.70)
 DEEP: Colour = (1.0, 0.80, 0.46)
 SKIN: Colour = (0.76, 1.0, 1.12)
@@ -46,8 +47,13 @@ def grid(size: int) -> tuple[Field, Field]:
 
 def ramp(values: Field, low: float, high: float) -> Field:
     """Smooth step: 0 below `low`, 1 above `high` (`low` > `high` turns it round)."""
-    t = np.clip((values - low) * (1.0 / (high - low)), 0.0, 1.0)
+    t: Field = np.clip((values - low) * (1.0 / (high - low)), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
+
+
+def resized(values: npt.NDArray[Any], size: int, interpolation: int) -> Field:
+    """`values` as a field (size, size)."""
+    return np.asarray(cv2.resize(values, (size, size), interpolation=interpolation), dtype=np.float64)
 
 
 def noise(rng: Rng, size: int, cells: float, octaves: int = 1, gain: float = 0.55) -> Field:
@@ -55,14 +61,15 @@ def noise(rng: Rng, size: int, cells: float, octaves: int = 1, gain: float = 0.5
 
     Each further octave is twice as fine and `gain` times as strong.
     """
-    total = np.zeros((2, 2))
+    total: Field = np.zeros((2, 2))
     power = 0.0
     for octave in range(octaves):
         n = min(max(2, round(cells * 2**octave)) + 1, size)
         share = gain**octave
-        total = cv2.resize(total, (n, n), interpolation=cv2.INTER_CUBIC) + share * (rng.random((n, n)) - 0.5)
+        total = resized(total, n, cv2.INTER_CUBIC)
+        total += share * (rng.random((n, n)) - 0.5)
         power += share * share
-    return cv2.resize(total, (size, size), interpolation=cv2.INTER_CUBIC) * (1.0 / (0.21 * power**0.5))
+    return resized(total, size, cv2.INTER_CUBIC) * (1.0 / (0.21 * power**0.5))
 
 
 def grain(rng: Rng, size: int, sigma_px: float) -> Field:
@@ -70,13 +77,13 @@ def grain(rng: Rng, size: int, sigma_px: float) -> Field:
     white = rng.random((size, size)) - 0.5
     if sigma_px < 0.3:
         return white * (1.0 / 0.2887)
-    return cv2.GaussianBlur(white, (0, 0), sigma_px) * (3.545 * sigma_px / 0.2887)
+    return blur(white, 2 * sigma_px / size) * (3.545 * sigma_px / 0.2887)
 
 
 def blur(values: Field, sigma_u: float) -> Field:
     """Gaussian blur, sigma in u."""
     sigma_px = sigma_u * values.shape[0] / 2
-    return values if sigma_px < 0.25 else cv2.GaussianBlur(values, (0, 0), sigma_px)
+    return values if sigma_px < 0.25 else np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px), dtype=np.float64)
 
 
 class Ink:
@@ -113,8 +120,7 @@ class Ink:
 
     def field(self) -> Field:
         """What was drawn, (size, size), 0 to 1."""
-        small = cv2.resize(self.pixels, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        return small * (1.0 / 255.0)
+        return resized(self.pixels, self.size, cv2.INTER_AREA) * (1.0 / 255.0)
 
 
 @dataclass(frozen=True)
@@ -132,10 +138,8 @@ def wavy(rng: Rng, values: Field, reach_u: float, cells: float) -> Field:
     scale = reach_u * size / 2
     i, j = np.indices(values.shape, dtype=np.float32)
     dx, dy = scale * noise(rng, size, cells, 2), scale * noise(rng, size, cells, 2)
-    moved: Field = cv2.remap(
-        values, j + dx.astype(np.float32), i + dy.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
-    return moved
+    at = (j + dx.astype(np.float32), i + dy.astype(np.float32))
+    return np.asarray(cv2.remap(values, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), dtype=np.float64)
 
 
 def mosaic(
@@ -173,11 +177,10 @@ def mosaic(
     wall[1:, :][label[1:, :] != label[:-1, :]] = 0
     to_wall = cv2.distanceTransform(wall, cv2.DIST_L2, 3)
     unit = 2.0 / fine
-    shrink = (size, size)
     drawn = rng.random(int(label.max()) + 1)
     return Cells(
-        wall_u=cv2.resize(to_wall, shrink, interpolation=cv2.INTER_AREA).astype(np.float64) * unit,
-        seed_u=cv2.resize(to_seed, shrink, interpolation=cv2.INTER_AREA).astype(np.float64) * unit,
+        wall_u=resized(to_wall, size, cv2.INTER_AREA) * unit,
+        seed_u=resized(to_seed, size, cv2.INTER_AREA) * unit,
         value=drawn[label[::oversample, ::oversample]],
     )
 
@@ -226,7 +229,7 @@ class Canvas:
     @property
     def paleness(self) -> float:
         """How white a scar, halo or veil looks over this skin, 0 to 1: darker skin shows less of it."""
-        return 0.5 + 0.1 * self.skin_tone
+        return 0.6 + 0.08 * self.skin_tone
 
     def cover(self, alpha: Field, colour: Colour | npt.NDArray[np.float64]) -> None:
         """Lay `colour` (display values 0 to 1) over what is there, as opaque as `alpha` (0 to 1)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import functools
 import re
@@ -17,31 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from derm_kit.cases.encodings import MAX_LINE, blocks, encoding_of, unreadable
 from derm_kit.errors import CohortError, printable
 
-MAX_BYTES = 4 * 2**30
-MAX_LINE = 1_000_000
-"""Characters in one line; a longer one is refused as a row (the reader's memory stays bounded)."""
-
 _DELIMITERS = ",;\t|"
-_BLOCK = 16 * 2**20
 _LINE_FEED = 10
 _LONGEST_CELL = 131_072
+_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+_QUOTES = "a row needs sound quotes and cells of at most 131,072 characters"
+_CHARACTERS = f"a row has at most {MAX_LINE:,} characters and no NUL among them"
 _MAX_QUOTED_LINES = 100
 _TEXT = {pa.large_string(): pd.StringDtype(na_value=np.nan)}
-_MAGIC = {
-    b"PK\x03\x04": (
-        "a text table is needed, and this is a spreadsheet or zip file",
-        "Save it as CSV (UTF-8), or unpack it.",
-    ),
-    b"\xd0\xcf\x11\xe0": ("a text table is needed, and this is an old spreadsheet file", "Save it as CSV (UTF-8)."),
-    b"PAR1": ("a text table is needed, and this is a Parquet file", "Save it as CSV (UTF-8)."),
-    b"\x1f\x8b": ("a text table is needed, and this is a compressed file", "Unpack it first."),
-    b"\xff\xd8\xff": ("a text table is needed, and this is a picture", "Name the table, or the folder of pictures."),
-    b"\x89PNG": ("a text table is needed, and this is a picture", "Name the table, or the folder of pictures."),
-}
-
-
 Lines = np.ndarray[Any, np.dtype[np.int64]]
 Refused = tuple[int, tuple[str, ...], str, str]
 """A row that is refused: line number, its first cells, rule, next step."""
@@ -69,17 +54,17 @@ def read_table(path: Path, wanted: Callable[[tuple[str, ...]], list[int]]) -> Ta
     wrong length, with broken quotes or NUL characters is refused by its line number. Raises CohortError for a file that
     is no such table or has no rows.
     """
-    encoding, notes = _encoding(path)
+    encoding, notes = encoding_of(path)
     try:
-        rows = _Rows(path, _blocks(path, encoding))
+        rows = _Rows(path, blocks(path, encoding))
         positions = wanted(rows.header)
-        blocks = list(rows.blocks(positions))
+        parts = list(rows.parts(positions))
     except (OSError, UnicodeError) as error:
         raise unreadable(path, error) from error
     empty = pa.table([pa.array([], pa.large_string())] * len(positions), names=[str(i) for i in positions])
-    frame = pa.concat_tables([empty, *[cells for _, cells in blocks]]).to_pandas(types_mapper=_TEXT.get)
+    frame = pa.concat_tables([empty, *[cells for _, cells in parts]]).to_pandas(types_mapper=_TEXT.get)
     frame.columns = pd.Index(positions)
-    line = np.concatenate([np.empty(0, np.int64), *[numbers for numbers, _ in blocks]])
+    line = np.concatenate([np.empty(0, np.int64), *[numbers for numbers, _ in parts]])
     if not len(line) and not rows.refused:
         raise CohortError(
             "a table needs at least one row below its header",
@@ -94,110 +79,6 @@ def read_table(path: Path, wanted: Callable[[tuple[str, ...]], list[int]]) -> Ta
     if rows.spanning:
         notes.append(f"{rows.spanning:,} rows of {path.name} span several lines (quoted line breaks).")
     return Table(path, rows.header, frame, line, tuple(rows.refused), tuple(notes))
-
-
-def unreadable(path: Path, error: Exception) -> CohortError:
-    """The refusal of a file or folder that the system will not give."""
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return CohortError(
-        "the file or folder must be readable",
-        case=str(path),
-        value=reason,
-        next_step="Check the path, that it exists, and the right to read it.",
-    )
-
-
-_NAMES = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
-
-
-def _encoding(path: Path) -> tuple[str, list[str]]:
-    """The encoding of the file and notes on it; refuses what is no text table."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-    if not start.strip(b"\x00\xef\xbb\xbf\xff\xfe \t\r\n"):
-        raise CohortError(
-            "a table must not be empty", case=str(path), value=f"{size} bytes", next_step="Export the table again."
-        )
-    if size > MAX_BYTES:
-        raise CohortError(
-            f"a table has at most {MAX_BYTES // 2**30} GiB",
-            case=str(path),
-            value=f"{size:,} bytes",
-            next_step="Split the table.",
-        )
-    for magic, (rule, next_step) in _MAGIC.items():
-        if start.startswith(magic):
-            raise CohortError(rule, case=str(path), next_step=next_step)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16", [f"{path.name} is read as UTF-16."]
-    nul_even, nul_odd = start[0::2].count(0), start[1::2].count(0)
-    half = len(start) // 2
-    if max(nul_even, nul_odd) > half * 0.7 and min(nul_even, nul_odd) < half * 0.1:
-        return ("utf-16-le" if nul_odd > nul_even else "utf-16-be"), [
-            f"{path.name} is read as UTF-16 (without its mark)."
-        ]
-    if _decodes(path, "utf-8"):
-        return ("utf-8-sig" if start.startswith(codecs.BOM_UTF8) else "utf-8"), []
-    if _decodes(path, "cp1252"):
-        return "cp1252", [f"{path.name} is not UTF-8 and is read as Windows-1252: check its accented letters."]
-    return "latin-1", [
-        f"{path.name} is neither UTF-8 nor Windows-1252 and is read as Latin-1: check its accented letters."
-    ]
-
-
-def _decodes(path: Path, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    except OSError as error:
-        raise unreadable(path, error) from error
-    return True
-
-
-def _blocks(path: Path, encoding: str) -> Iterator[bytes]:
-    """The file as UTF-8 with plain line feeds, in blocks that end with a whole line.
-
-    A line too long for a block comes as a NUL character, which is refused as a row.
-    """
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-    held = b""
-    skipping = False
-    with path.open("rb") as file:
-        while True:
-            raw = file.read(_BLOCK)
-            text = decoder.decode(raw, final=not raw).encode() if encoding != "utf-8" else raw
-            block = held + text
-            if raw and block.endswith(b"\r"):
-                block, held = block[:-1], b"\r"
-            else:
-                held = b""
-            if b"\r" in block:
-                block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            if skipping:
-                _, end, block = block.partition(b"\n")
-                skipping = not end
-                block = b"\x00\n" + block if end else b""
-            if not raw:
-                if skipping:
-                    block = b"\x00\n"
-                if block:
-                    yield block
-                return
-            cut = block.rfind(b"\n") + 1
-            if not cut and len(block) > MAX_LINE:
-                block, held, skipping = b"", b"", True
-            held = block[cut:] + held
-            if cut:
-                yield block[:cut]
 
 
 class _Rows:
@@ -257,7 +138,7 @@ class _Rows:
             )
         return header, delimiter
 
-    def blocks(self, positions: list[int]) -> Iterator[tuple[Lines, pa.Table]]:
+    def parts(self, positions: list[int]) -> Iterator[tuple[Lines, pa.Table]]:
         """Line numbers (n,) and a table of the columns at `positions` as text, (n, len(positions)), block by block."""
         more = True
         while more or self._held:
@@ -312,8 +193,8 @@ class _Rows:
         while i < end:
             row, used, rule, next_step = self._row(lines, i)
             if rule:
-                first = tuple(printable(cell, 60) for cell in row)
-                self.refused.append((self._number + i, first, rule, next_step))
+                first = tuple(printable(cell, 60) for cell in row[: len(self.header)])
+                self.refused.append((self._number + i + used - 1, first, rule, next_step))
             elif row:
                 at.append(self._number + i)
                 cells.append([row[k] for k in positions])
@@ -332,8 +213,12 @@ class _Rows:
         """The row that begins at line `i`: cells ([] = empty line), lines used, rule and next step if refused."""
         line = lines[i]
         if "\x00" in line or len(line) > MAX_LINE:
-            row = line[:MAX_LINE].replace("\x00", "").split(self.delimiter, 8)
-            return row, 1, f"a row has at most {MAX_LINE:,} characters and no NUL among them", "Export the table again."
+            return (
+                self._split(line),
+                1,
+                f"a row has at most {MAX_LINE:,} characters and no NUL among them",
+                "Export the table again.",
+            )
         width = len(self.header)
         try:
             reader = csv.reader(_ended(lines, i), delimiter=self.delimiter, strict=True)
@@ -342,26 +227,30 @@ class _Rows:
         except csv.Error as error:
             row, used = self._lenient(line), 1
             if len(row) != width:
-                return (
-                    row,
-                    1,
-                    "a row needs sound quotes and cells of at most 131,072 characters",
-                    f"Mend the line ({error}).",
-                )
-        if not any(cell.strip() for cell in row):
+                return self._split(line), 1, _QUOTES, f"Mend the line ({error})."
+        if used > 1 and width > 1 and all(len(self._split(part)) >= width for part in lines[i : i + used]):
+            next_step = f"A quote on line {self._number + i} seems to be left open: mend it."
+            for k, part in enumerate(lines[i : i + used - 1]):
+                first = tuple(printable(cell, 60) for cell in self._split(part))
+                self.refused.append((self._number + i + k, first, _QUOTES, next_step))
+            return self._split(lines[i + used - 1]), used, _QUOTES, next_step
+        if not any(row) or (width > 1 and not line.strip()):
             return [], used, "", ""
         if len(row) < width or any(cell.strip() for cell in row[width:]):
             rule = f"a row has as many cells as the header, separated by {_NAMES.get(self.delimiter, self.delimiter)}"
             return row, 1, rule, f"It has {len(row)} cells, the header {width}: mend the separators."
         return row[:width], used, "", ""
 
+    def _split(self, line: str) -> list[str]:
+        return line[:MAX_LINE].replace("\x00", "").split(self.delimiter)
+
     def _lenient(self, line: str) -> list[str]:
         """A line with letters behind a closing quote, as spreadsheets read it; [] where a quote stays open."""
         try:
             row = next(csv.reader([f"{line}\n"], delimiter=self.delimiter))
         except csv.Error:
-            return line[:MAX_LINE].split(self.delimiter, 8)
-        return row if not row[-1].endswith("\n") else line.split(self.delimiter, 8)
+            return []
+        return [] if row[-1].endswith("\n") else row
 
 
 def _ended(lines: list[str], i: int) -> Iterator[str]:

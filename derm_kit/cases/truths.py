@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from derm_kit.cases.values import by_value
-from derm_kit.errors import DermKitError, printable
+from derm_kit.cases.values import Text, by_value
 from derm_kit.diagnoses import lesion_types
+from derm_kit.errors import DermKitError, printable
 from derm_kit.lesions import format_truth, parse_truth
-
-Text = pd.Series  # of dtype str
 
 _MOST_ODD = 500
 
 
-def from_types(column: Text[Any]) -> tuple[Text[Any], list[str]]:
+def from_types(column: Text) -> tuple[Text, list[str]]:
     """Truth from cells that name lesion types already ("a|b"); a note counts the cells that do not."""
     odd: Counter[str] = Counter()
     counts = column.value_counts()
@@ -33,8 +30,8 @@ def from_types(column: Text[Any]) -> tuple[Text[Any], list[str]]:
     return by_value(column, canonical), _not_understood(odd, "Lesion types")
 
 
-def from_diagnoses(diagnosis: Text[Any], levels: list[Text[Any]]) -> tuple[Text[Any], list[str]]:
-    """Truth from a diagnosis and the levels of the hierarchy above it, widest first; notes count what was not understood.
+def from_diagnoses(diagnosis: Text, levels: list[Text]) -> tuple[Text, list[str]]:
+    """Truth from a diagnosis and the levels of the hierarchy above it; notes count what was not understood.
 
     The commonest diagnoses come first; after 500 different ones that are in no vocabulary the column is taken for free
     text and the rest is left empty, because each costs a search for names near it.
@@ -62,7 +59,7 @@ def from_diagnoses(diagnosis: Text[Any], levels: list[Text[Any]]) -> tuple[Text[
     notes = _not_understood(odd, "Diagnoses")
     if left:
         notes.append(
-            f"More than {_MOST_ODD} different diagnoses are in no vocabulary; {left:,} rows with rarer ones were not tried."
+            f"More than {_MOST_ODD} different diagnoses are in no vocabulary; {left:,} rows with rarer ones were left."
         )
     return truth, notes
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.errors import printable
 
-Text = pd.Series  # of dtype str
+Text: TypeAlias = "pd.Series[str]"
+Numbers: TypeAlias = "pd.Series[float]"
 
+OLDEST: Final = 120
+"""Years; an age above is taken as a slip of the pen."""
+
+_ADULT: Final = 18
 _UNKNOWN: Final = frozenset(
     {"", "nan", "na", "n/a", "none", "null", "unknown", "not known", "not specified", "-", "--", "?", "."}
 )
@@ -33,18 +40,18 @@ _GENITAL: Final = re.compile(
 _NAIL: Final = re.compile(r"subungual|\b(?:finger|toe)?nails?\b", re.IGNORECASE)
 
 
-def trimmed(column: Text[Any]) -> Text[Any]:
+def trimmed(column: Text) -> Text:
     """Cells without spaces at their ends: what ids and paths are read as."""
     return column.str.strip()
 
 
-def tidy(column: Text[Any]) -> Text[Any]:
+def tidy(column: Text) -> Text:
     """Cells without spaces at their ends; words that mean "not known" become "", control characters a space."""
     text = changed_where(column.str.strip(), r"[^ -~]", _printable)
     return text.mask(text.str.lower().isin(_UNKNOWN), "")
 
 
-def changed_where(column: Text[Any], pattern: str, change: Callable[[str], str]) -> Text[Any]:
+def changed_where(column: Text, pattern: str, change: Callable[[str], str]) -> Text:
     """`column` with `change` applied to the cells in which `pattern` is found (quick where these are few)."""
     found = column.str.contains(pattern, regex=True)
     if not found.any():
@@ -54,75 +61,77 @@ def changed_where(column: Text[Any], pattern: str, change: Callable[[str], str])
     return changed
 
 
-def by_value(column: Text[Any], change: Callable[[str], Any]) -> Any:
-    """`change` applied to each cell, worked out once per distinct value; texts stay texts, numbers become float64."""
-    codes, values = pd.factorize(column)
-    changed = [change(str(value)) for value in values]
-    if not changed:
-        return column
-    if isinstance(changed[0], float):
-        return pd.Series(np.asarray(changed, dtype=np.float64)[codes], index=column.index)
-    return pd.Series(pd.array(changed, dtype="str").take(codes), index=column.index)
+def by_value(column: Text, change: Callable[[str], str]) -> Text:
+    """`change` applied to each cell, worked out once per distinct value."""
+    codes, distinct = pd.factorize(column)
+    changed = pd.array([change(str(value)) for value in distinct], dtype="str")
+    return pd.Series(changed.take(codes), index=column.index)
 
 
-def ages(column: Text[Any]) -> tuple[Any, list[str]]:
+def numbers_by_value(column: Text, change: Callable[[str], float]) -> Numbers:
+    """`change` applied to each cell, worked out once per distinct value, as float64."""
+    codes, distinct = pd.factorize(column)
+    changed = np.array([change(str(value)) for value in distinct], dtype=np.float64)
+    return pd.Series(changed[codes], index=column.index)
+
+
+def ages(column: Text) -> tuple[Numbers, list[str]]:
     """Ages in years, NaN where unknown, unreadable or outside 0 to 120; notes say how many and which."""
-    found = by_value(column, _age)
-    years = found if found.dtype == np.float64 else pd.Series(math.nan, index=column.index)
+    years = numbers_by_value(column, _age)
     notes = _unread(column[years.isna()], "Ages not understood or outside 0 to 120, taken as unknown")
     capped = column.str.contains("+", regex=False)
     if capped.any():
         notes.append(
-            f"Ages given as a lower bound (such as {column[capped].iloc[0]}) are read as that bound: {int(capped.sum()):,}."
+            f"Ages given as a bound ({printable(column[capped].iloc[0], 20)}) are read as that: {int(capped.sum()):,}."
         )
     return years, notes
 
 
-def tones(column: Text[Any]) -> tuple[Any, list[str]]:
-    """Skin tone classes 0 (very dark) to 5 (very light) as float64, NaN where unknown; notes on what was not understood."""
-    found = by_value(column, _tone)
-    classes = found if found.dtype == np.float64 else pd.Series(math.nan, index=column.index)
+def tones(column: Text) -> tuple[Numbers, list[str]]:
+    """Skin tone classes 0 (very dark) to 5 (very light), NaN where unknown; notes on what was not understood."""
+    classes = numbers_by_value(column, _tone)
     return classes, _unread(column[classes.isna()], "Skin tone classes not understood (0 to 5 are), taken as unknown")
 
 
-def sexes(column: Text[Any]) -> Text[Any]:
+def sexes(column: Text) -> Text:
     """Sex in small letters, `f` and `m` written out."""
     return by_value(column, lambda text: _SEX.get(text.casefold(), text.casefold()))
 
 
-def sites(column: Text[Any]) -> Text[Any]:
+def sites(column: Text) -> Text:
     """Anatomical site in small letters with spaces for underscores, head and neck written one way."""
     return by_value(column, _site)
 
 
-def skin_types(column: Text[Any]) -> tuple[Text[Any], list[str]]:
+def skin_types(column: Text) -> tuple[Text, list[str]]:
     """Fitzpatrick skin types I to VI, "" where unknown; notes on what was not understood."""
     types = by_value(column, _skin_type)
     return types, _unread(column[types == ""], "Skin types not understood (I to VI are), taken as unknown")
 
 
-def exclusions(age_years: Any, site_texts: list[Text[Any]], image_type: Text[Any] | None) -> Text[Any]:
+def exclusions(age_years: Numbers, sites: list[Text], image_type: Text | None = None) -> Text:
     """Why a case must go to a clinician whatever its scores ("" where nothing speaks against it), from its metadata.
 
     Under 18, genital and subungual lesions are outside what NHS services assess; a picture that is declared to be no
     dermoscopic one is outside what the models saw. Reasons are joined by "; ".
     """
-    reasons = pd.Series(np.where(age_years < 18, "under 18", ""), index=age_years.index, dtype="str")
+    reasons = pd.Series(np.where(age_years < _ADULT, "under 18", ""), index=age_years.index, dtype="str")
     for reason, pattern in (("genital", _GENITAL), ("subungual", _NAIL)):
-        said = pd.Series(False, index=age_years.index)
-        for texts in site_texts:
-            said |= by_value(texts, lambda text, pattern=pattern: "1" if pattern.search(text) else "") != ""
+        said = np.zeros(len(reasons), dtype=bool)
+        for texts in sites:
+            said |= (by_value(texts, partial(_found, pattern)) != "").to_numpy()
         reasons = _join(reasons, said, reason)
     if image_type is not None:
-        odd = (
-            by_value(image_type, lambda text: "" if not text or text.casefold().startswith("dermoscopic") else "1")
-            != ""
-        )
-        reasons = _join(reasons, odd, "not a dermoscopic picture")
+        odd = by_value(image_type, lambda text: "" if text.casefold().startswith("dermoscop") else text) != ""
+        reasons = _join(reasons, odd.to_numpy(), "not a dermoscopic picture")
     return reasons
 
 
-def _join(reasons: Text[Any], where: Any, reason: str) -> Text[Any]:
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    return text if pattern.search(text) else ""
+
+
+def _join(reasons: Text, where: npt.NDArray[np.bool_], reason: str) -> Text:
     joined = reasons.where(reasons == "", reasons + "; ") + reason
     return reasons.where(~where, joined).astype("str")
 
@@ -136,7 +145,7 @@ def _age(text: str) -> float:
     if match is None:
         return math.nan
     years = float(f"{match[1]}.{match[2] or 0}")
-    return years if years <= 120 else math.nan
+    return years if years <= OLDEST else math.nan
 
 
 def _tone(text: str) -> float:
@@ -159,7 +168,7 @@ def _skin_type(text: str) -> str:
     return _ROMAN[int(match[1]) - 1] if match[1].isdigit() else match[1].upper()
 
 
-def _unread(column: Text[Any], words: str) -> list[str]:
+def _unread(column: Text, words: str) -> list[str]:
     counts = column[column != ""].value_counts()
     if not len(counts):
         return []

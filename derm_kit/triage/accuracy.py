@@ -300,14 +300,16 @@ def _calibration(models: list[tuple[FloatArray, BoolArray]], replicates: int, se
         return Estimate(math.nan, math.nan, math.nan, 0, None, method, "no labelled case")
     sign = np.array([1.0, -1.0])[: len(models)]
     value = float(sign @ [expected_calibration_error(top, correct) for top, correct in models])
-    if n < 2:
-        return Estimate(value, math.nan, math.nan, n, None, method, "no interval: fewer than 2 cases")
     rng = np.random.default_rng(seed)
     drawn = []
     for size in chunks(replicates):
         cells = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
         weight = np.bincount(cells.ravel(), minlength=size * n).reshape(size, n)
         drawn.append(sign @ [_binned_error(weight * (hit - top), top, CALIBRATION_BINS) for top, hit in models])
-    margin = normal_quantile(level) * float(np.concatenate(drawn).std())
+    replicate = np.concatenate(drawn)
+    _, _, flat = percentiles(replicate, level)
+    if flat:
+        return Estimate(value, math.nan, math.nan, n, None, method, flat)
+    margin = normal_quantile(level) * float(replicate.std())
     low = value - margin if len(models) == 2 else max(0.0, value - margin)
     return Estimate(value, low, value + margin, n, None, method)

@@ -1,0 +1,197 @@
+"""The rows of a table as cases: columns understood, pictures found, what cannot become a case refused by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from derm_kit.cases import truths, values
+from derm_kit.cases.cohort import Cohort, Reject, complete, reject_table, sound_rows
+from derm_kit.cases.columns import Understood, understand
+from derm_kit.cases.folders import OUTSIDE, PICTURE_SUFFIXES, UNREAD_SUFFIXES, Listing, listing, path_fault, suffix
+from derm_kit.cases.tables import read_table
+from derm_kit.cases.values import Text
+from derm_kit.errors import CohortError, printable
+
+_AS_GIVEN: Final = (
+    "lesion_id",
+    "patient_id",
+    "truth_source",
+    "device",
+    "source",
+    "split",
+    "licence",
+    "attribution",
+)  # fmt: skip
+_MOST_FOLDERS: Final = 10_000
+
+
+def read_rows(root: Path, path: Path, found: Listing | None) -> Cohort:
+    """The rows of the table at `path`, with their pictures in `root`, as a cohort.
+
+    `found` lists `root`; None means that the table stands alone, and may have no pictures at all. Raises CohortError.
+    """
+    understood: list[Understood] = []
+
+    def wanted(header: tuple[str, ...]) -> list[int]:
+        understood.append(_understand(path, header))
+        return understood[0].positions
+
+    table = read_table(path, wanted)
+    columns = understood[0]
+    notes = [*columns.sentences(path.name), *table.notes]
+    id_at = next(k for field in ("case_id", "image") for k in columns.fields.get(field, ())[:1])
+    rejects: list[Reject] = [
+        (cells[id_at] if id_at < len(cells) else "", f"{path.name}, line {line}", rule, next_step)
+        for line, cells, rule, next_step in table.refused
+    ]
+    cases = _Cells(columns, table.frame).cases(notes)
+    cases["_line"] = table.line
+    cases = _locate(root, path, cases, found, rejects, notes)
+    lines = cases.pop("_line").to_numpy()
+    cases = sound_rows(cases, lambda i: f"{path.name}, line {lines[i]}", rejects)
+    if found is not None:
+        used = {*cases["image"], *cases["mask"], path.name if path.parent == root else ""}
+        notes += found.others(used)
+    name = printable(path.stem if found is None else root.resolve().name)
+    return Cohort(name, complete(cases), reject_table(rejects), tuple(notes), root)
+
+
+def _understand(path: Path, header: tuple[str, ...]) -> Understood:
+    columns = understand(header)
+    if columns.repeated:
+        raise CohortError(
+            "a column must stand in a table once",
+            case=str(path),
+            value=", ".join(columns.repeated),
+            next_step="Rename or remove one.",
+        )
+    if "case_id" not in columns.fields and "image" not in columns.fields:
+        raise CohortError(
+            "a table needs a column of case ids (image_id, isic_id, case_id, …) or pictures (image, file, …)",
+            case=str(path),
+            value=", ".join(header[:12]),
+            next_step="Name the column in the first line of the table.",
+        )
+    return columns
+
+
+class _Cells:
+    """The cells of a table by the cohort's columns; where two columns mean the same, the first that says something."""
+
+    def __init__(self, columns: Understood, frame: pd.DataFrame) -> None:
+        self._columns = columns
+        named = {i for field in ("case_id", "image", "mask") for i in columns.fields.get(field, ())}
+        self._text: dict[int, Text] = {
+            i: values.trimmed(frame[i]) if i in named else values.tidy(frame[i]) for i in columns.positions
+        }
+        self._blank: Text = pd.Series("", index=frame.index, dtype="str")
+
+    def field(self, name: str) -> Text:
+        """The texts of a cohort column, "" where the table has none."""
+        return self._first([self._text[i] for i in self._columns.fields.get(name, ())])
+
+    def _first(self, texts: list[Text]) -> Text:
+        said = texts[0] if texts else self._blank
+        for other in texts[1:]:
+            said = said.where(said != "", other)
+        return said
+
+    def cases(self, notes: list[str]) -> pd.DataFrame:
+        """The columns of a cohort; `_name` is what finds the picture and `_mask` the mask. Adds to `notes`."""
+        picture = self.field("image")
+        named = self.field("case_id") if "case_id" in self._columns.fields else picture
+        cases = pd.DataFrame({"case_id": values.changed_where(named, r"\.[A-Za-z0-9]{2,5}$", _stem)})
+        cases["_name"] = picture.where(picture != "", named)
+        cases["_mask"] = self.field("mask")
+        for name in _AS_GIVEN:
+            cases[name] = self.field(name)
+        cases["diagnosis"], cases["truth"] = self._truth(notes)
+        cases["sex"] = values.sexes(self.field("sex"))
+        cases["age_years"], on_ages = values.ages(self.field("age_years"))
+        cases["skin_type"], on_types = values.skin_types(self.field("skin_type"))
+        cases["skin_tone_class"], on_tones = values.tones(self.field("skin_tone_class"))
+        notes += [*on_ages, *on_types, *on_tones]
+        details = {name: self._text[i] for name, i in self._columns.details.items()}
+        sites = [self.field("anatomical_site"), *[t for name, t in details.items() if name.startswith("anatom")]]
+        cases["anatomical_site"] = values.sites(self._first(sites))
+        known = values.exclusions(cases["age_years"], sites, details.get("image_type"))
+        cases["exclusion"] = self._first([self.field("exclusion"), known])
+        return cases
+
+    def _truth(self, notes: list[str]) -> tuple[Text, Text]:
+        levels = [self._text[i] for i in self._columns.levels.values()]
+        if self._columns.codes:
+            diagnosis = self._hot_code(notes)
+        else:
+            diagnosis = self._first([self.field("diagnosis"), *reversed(levels)])
+        if "truth" in self._columns.fields:
+            truth, said = truths.from_types(self.field("truth"))
+        else:
+            truth, said = truths.from_diagnoses(diagnosis, levels)
+        notes += said
+        return diagnosis, truth
+
+    def _hot_code(self, notes: list[str]) -> Text:
+        """The code whose one-hot column is 1; "" and a note where none or several are."""
+        cells = [pd.to_numeric(self._text[i], errors="coerce") for i in self._columns.codes.values()]
+        hot = np.column_stack([number.to_numpy(dtype=np.float64, na_value=0.0) > 0.5 for number in cells])
+        one = hot.sum(axis=1) == 1
+        if not one.all():
+            notes.append(
+                f"Rows where not exactly one of the one-hot columns is 1, truth left empty: {int((~one).sum()):,}."
+            )
+        codes = pd.array([*self._columns.codes, ""], dtype="str")
+        return pd.Series(codes.take(np.where(one, hot.argmax(axis=1), len(codes) - 1)), index=self._blank.index)
+
+
+def _locate(
+    root: Path, path: Path, cases: pd.DataFrame, found: Listing | None, rejects: list[Reject], notes: list[str]
+) -> pd.DataFrame:
+    """Put `image` and `mask` inside `root` for `_name` and `_mask`; rows whose picture cannot be used are rejected."""
+    folder = _beside(root, cases) if found is None else found
+    names, masks = cases.pop("_name").tolist(), cases.pop("_mask").tolist()
+    images, faults = folder.find(names)
+    if found is None and not any(images):
+        notes.append(f"No picture lies beside {path.name}: its cases have none.")
+        faults = {i: fault for i, fault in faults.items() if fault == OUTSIDE}
+    masked = [i for i, mask in enumerate(masks) if mask]
+    files, mask_faults = folder.find([masks[i] for i in masked])
+    if mask_faults:
+        notes.append(f"Masks that are named but cannot be used: {len(mask_faults):,}.")
+    shown = {masked[k]: (masks[masked[k]], fault) for k, fault in mask_faults.items() if fault == OUTSIDE}
+    shown |= {i: (names[i], fault) for i, fault in faults.items()}
+    kept = np.ones(len(cases), dtype=bool)
+    kept[list(shown)] = False
+    ids, lines = cases["case_id"].tolist(), cases["_line"].tolist()
+    for i, (name, fault) in sorted(shown.items()):
+        rejects.append((printable(ids[i], 200), printable(name, 200) or f"{path.name}, line {lines[i]}", *fault))
+    cases["image"] = pd.array(images, dtype="str")
+    for i, file in zip(masked, files, strict=True):
+        masks[i] = file
+    cases["mask"] = pd.array(masks, dtype="str")
+    shared = cases["image"][kept & (cases["image"] != "")].duplicated()
+    if shared.any():
+        notes.append(f"Rows whose picture another row names too: {int(shared.sum()):,}.")
+    return cases[kept].reset_index(drop=True)
+
+
+def _beside(root: Path, cases: pd.DataFrame) -> Listing:
+    """Only the folders that a lone table's rows can mean are listed: beside it may lie somebody's whole disk."""
+    folders = {"", "images", "masks"}
+    for name in ("_name", "_mask"):
+        paths = cases.loc[cases[name].str.contains("/", regex=False), name]
+        for folder in values.by_value(paths, lambda path: path.rpartition("/")[0]).unique()[:_MOST_FOLDERS]:
+            if folder and not path_fault(folder):
+                folders |= {folder, f"images/{folder}"}
+    return listing(root, folders)
+
+
+def _stem(text: str) -> str:
+    name = text.replace("\\", "/")
+    if suffix(name) in PICTURE_SUFFIXES | UNREAD_SUFFIXES:
+        return name.rpartition("/")[2].rpartition(".")[0]
+    return text

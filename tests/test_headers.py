@@ -1,0 +1,114 @@
+"""Opening files and reading JPEG headers, against Pillow and the system itself."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from derm_kit.cases.headers import MAX_FILE_BYTES, check_png, exif_orientation, file_format, jpeg_header, read_file
+from derm_kit.cases.images import decode
+from derm_kit.errors import CaseError, DermKitError
+from tests.hostile import HOSTILE, dicom, encoded, picture, png_chunk
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"comment": b"c" * 500}, {"icc_profile": b"p" * 70_000}]
+)
+@pytest.mark.parametrize("size", [(1, 1), (97, 31)])
+def test_a_jpeg_header_says_what_pillow_reads(options: dict[str, object], size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "Maker"
+    for mode, components in (("RGB", 3), ("L", 1), ("CMYK", 4)):
+        data = encoded("JPEG", Image.new(mode, size), exif=exif, **options)
+        header, peer = jpeg_header(data, "1"), Image.open(io.BytesIO(data))
+        assert (header.width_px, header.height_px) == peer.size == size
+        assert header.components == components
+        assert header.orientation == peer.getexif()[0x0112] == 6
+        assert header.profile == options.get("icc_profile", b"")
+
+
+def test_fill_bytes_and_lone_markers_are_skipped() -> None:
+    data = encoded("JPEG", picture(40, 30))
+    odd = data[:2] + b"\xff\xff\xff" + data[2:4].replace(b"\xff", b"") + data[4:]
+    assert jpeg_header(odd, "1") == jpeg_header(data, "1")
+    assert jpeg_header(data[:2] + b"\xff\x01" + data[2:], "1") == jpeg_header(data, "1")
+
+
+def test_a_scan_without_a_frame_is_refused() -> None:
+    with pytest.raises(CaseError, match="without a frame"):
+        jpeg_header(b"\xff\xd8\xff\xda\0\x02" + b"\0" * 20, "1")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("value, want", [*((v, v) for v in range(1, 9)), (0, 1), (9, 1), (65_535, 1)])
+def test_exif_orientation_in_both_byte_orders(order: str, value: int, want: int) -> None:
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    entries = struct.pack(f"{order}HHHLL", 2, 0x010F, 2, 4, 0) + struct.pack(f"{order}HHLHH", 0x0112, 3, 1, value, 0)
+    block = mark + struct.pack(f"{order}L", 8) + entries
+    assert exif_orientation(block) == exif_orientation(b"Exif\0\0" + block) == want
+
+
+def test_formats_are_read_from_the_first_bytes() -> None:
+    found = [file_format(encoded(kind), "1") for kind in ("JPEG", "PNG", "TIFF", "WEBP", "BMP")]
+    assert [*found, file_format(dicom(), "1")] == ["JPEG", "PNG", "TIFF", "WebP", "BMP", "DICOM"]
+
+
+def test_a_png_is_whole_only_with_right_checksums_and_an_end() -> None:
+    data = encoded("PNG")
+    check_png(data, "1")
+    for place in range(33, len(data) - 12, 97):
+        broken = bytearray(data)
+        broken[place] ^= 1
+        with pytest.raises(CaseError):
+            check_png(bytes(broken), "1")
+    with pytest.raises(CaseError, match="cut off"):
+        check_png(data[:-12] + png_chunk(b"tEXt", b"a\0b"), "1")
+
+
+def test_a_cut_off_file_says_how_much_is_there() -> None:
+    data = encoded("BMP")
+    with pytest.raises(CaseError, match=r"7: the file is cut off \(found: it ends after 1,203 bytes\)\. Copy it again"):
+        decode(data[:1203], case="7")
+    data = encoded("TIFF")
+    with pytest.raises(CaseError, match=f"12,000 of {len(data):,} bytes"):
+        decode(data[:12_000], case="7")
+
+
+def test_hostile_files_have_names_of_their_own() -> None:
+    assert len({hostile.name for hostile in HOSTILE}) == len(HOSTILE)
+
+
+def test_the_largest_file_holds_the_largest_picture_in_16_bits() -> None:
+    assert MAX_FILE_BYTES > 80_000_000 * 6
+
+
+def test_a_file_that_is_longer_than_it_says_is_refused() -> None:
+    growing = Path("/proc/self/status")  # its size is given as 0 and it is not empty
+    if not growing.exists():
+        pytest.skip("no /proc on this system")
+    with pytest.raises(CaseError, match="must stay as it is"):
+        read_file(growing, "1")
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "x" * 300 + ".jpg"])
+def test_an_impossible_name_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DermKitError):
+        decode(tmp_path / name, case="1")
+
+
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "locked.png"
+    path.write_bytes(encoded("PNG"))
+    path.chmod(0)
+    try:
+        path.read_bytes()
+    except PermissionError:
+        with pytest.raises(CaseError, match="Permission denied"):
+            decode(path, case="1")
+    else:
+        pytest.skip("this account reads every file")
