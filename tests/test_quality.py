@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
 import re
-import warnings
 from pathlib import Path
 
 import cv2
@@ -53,52 +51,52 @@ def spoilt(rgb: Pixels) -> dict[str, Pixels]:
     }
 
 
-def bundled_pictures() -> dict[str, Pixels]:
-    """scikit-image's pictures that need no download, as RGB; `skin` would be one of skin and is left out."""
-    found = {}
-    for name in sorted(skimage.data.__all__):
-        loader = getattr(skimage.data, name)
-        if not callable(loader) or name in (
-            "data_dir",
-            "download_all",
-            "file_hash",
-            "skin",
-            "lbp_frontal_face_cascade",
-        ):
-            continue
-        if any(p.default is inspect.Parameter.empty for p in inspect.signature(loader).parameters.values()):
-            continue
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                loaded = loader()
-        except (ModuleNotFoundError, OSError):  # needs a download
-            continue
-        array = np.nan_to_num(np.asarray(loaded[0] if isinstance(loaded, tuple) else loaded))
-        if name == "lfw_subset":
-            array = array[0]
-        if array.ndim not in (2, 3) or (not np.issubdtype(array.dtype, np.number) and array.dtype != bool):
-            continue
-        if array.dtype != np.uint8:
-            array = (255.0 * (array - array.min()) / np.ptp(array.astype(float))).astype(np.uint8)
-        found[name] = np.ascontiguousarray(array[..., :3]) if array.ndim == 3 else np.stack([array] * 3, axis=-1)
-    return found
+# All that comes inside scikit-image (its other loaders download); `lfw_subset` and `stereo_motorcycle` hold several.
+BUNDLED = (
+    "astronaut",
+    "binary_blobs",
+    "brick",
+    "camera",
+    "cat",
+    "cell",
+    "checkerboard",
+    "clock",
+    "coffee",
+    "coins",
+    "colorwheel",
+    "grass",
+    "gravel",
+    "horse",
+    "hubble_deep_field",
+    "immunohistochemistry",
+    "lfw_subset",
+    "logo",
+    "microaneurysms",
+    "moon",
+    "page",
+    "retina",
+    "rocket",
+    "shepp_logan_phantom",
+    "stereo_motorcycle",
+    "text",
+)
 
 
-def test_every_bundled_picture_of_no_skin_fails() -> None:
-    pictures = bundled_pictures()
-    assert {"astronaut", "camera", "cat", "coffee", "immunohistochemistry", "page", "retina", "rocket"} <= set(pictures)
-    variants = {
-        (name, way): assess(rgb)
-        for name, whole in pictures.items()
-        for way, rgb in {
-            "whole": whole,
-            "256 px": cv2.resize(whole, (256, 256), interpolation=cv2.INTER_AREA),
-            "turned": np.ascontiguousarray(np.rot90(whole)),
-            "brighter": np.clip(whole * 1.2, 0, 255).astype(np.uint8),
-        }.items()
-    }
-    assert [key for key, verdict in variants.items() if not verdict.fail] == []
+def bundled_picture(name: str) -> Pixels:
+    """One of scikit-image's pictures as RGB, transparency dropped."""
+    loaded = getattr(skimage.data, name)()
+    array = loaded[0] if name in ("lfw_subset", "stereo_motorcycle") else loaded
+    if array.dtype != np.uint8:
+        array = np.round(255.0 * array.astype(np.float64) / array.max()).astype(np.uint8)
+    return np.ascontiguousarray(array[..., :3]) if array.ndim == 3 else np.stack([array] * 3, axis=-1)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_picture_of_no_skin_fails(name: str) -> None:
+    whole = bundled_picture(name)
+    at_256_px = cv2.resize(whole, (256, 256), interpolation=cv2.INTER_AREA)
+    variants = (whole, at_256_px, np.rot90(whole), np.clip(whole * 1.2, 0, 255).astype(np.uint8))
+    assert [assess(rgb).fail for rgb in variants] == [True] * 4
 
 
 @pytest.mark.parametrize("value", [0, 60, 128, 200, 255])
@@ -145,7 +143,7 @@ def test_size_is_judged_by_the_short_side(side: int, fails: bool) -> None:
     assert verdict.reason.startswith("too small") is fails
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_more_blur_never_means_more_focus(seed: int) -> None:
     rgb = draw(LESION_TYPES[seed], seed + 70, caption=False).image
     series = [assess(rgb if sigma == 0 else cv2.GaussianBlur(rgb, (0, 0), sigma)) for sigma in (0, 1, 2, 3, 4, 6)]
@@ -159,7 +157,7 @@ def test_more_blur_never_means_more_focus(seed: int) -> None:
 def test_other_blurs_near_sigma_4_fail_too(kernel: str) -> None:
     disc = np.zeros((15, 15), np.float32)
     cv2.circle(disc, (7, 7), 7, 1, -1)
-    for seed, lesion_type in enumerate(LESION_TYPES):
+    for seed, lesion_type in enumerate(LESION_TYPES[::3]):
         rgb = draw(lesion_type, seed, caption=False).image
         spoilt_picture = {
             "gauss 3": lambda x: cv2.GaussianBlur(x, (0, 0), 3),
@@ -203,12 +201,14 @@ def test_hair_share_is_the_share_under_thin_dark_lines(skin: Pixels) -> None:
 
 
 def test_warnings_do_not_fail_a_picture() -> None:
-    assert "lesion on" in assess(disc_on_skin((40, 128), 60)).warning
-    assert not assess(disc_on_skin((40, 128), 60)).fail
+    # The chord at the left edge is 2 * sqrt(90^2 - 50^2) = 150 of 1,024 px, met in steps of 8 px.
+    verdict = assess(disc_on_skin((50, 128), 90))
+    assert verdict.warning == "lesion on 16% of the frame's edge (over 10%)"
+    assert not verdict.fail
 
 
 def test_phantoms_of_all_types_and_tones_pass() -> None:
-    verdicts = [assess(draw(t, 900 + tone, skin_tone=tone).image) for t in LESION_TYPES for tone in range(6)]
+    verdicts = [assess(draw(t, 900 + tone, skin_tone=tone).image) for t in LESION_TYPES[::2] for tone in range(6)]
     assert sum(verdict.fail for verdict in verdicts) <= 0.05 * len(verdicts)
 
 
@@ -221,7 +221,7 @@ def test_phantoms_of_all_types_and_tones_pass() -> None:
     ),
     st.sampled_from([1, 8]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_picture_is_judged_and_never_refused(small: Pixels, times: int) -> None:
     verdict = assess(small.repeat(times, axis=0).repeat(times, axis=1))
     assert verdict.fail is (verdict.reason != "")

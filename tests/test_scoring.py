@@ -73,19 +73,17 @@ def test_a_killed_run_continues_and_gives_the_same_files(
     monkeypatch.setattr(parts, "BATCHES_PER_PART", 2)
     score(cohort, classifier, tmp_path / "whole", batch_size=2, progress=False)
     child = f"""
-import sys
+import time
 from pathlib import Path
 from derm_kit import Classifier, read, score
 from derm_kit.model import parts
-from derm_kit.model.parts import Parts
-scoring.BATCHES_PER_PART = 2
-write = scoring._write_parquet
-def slow(path, frame):
-    import time
-    write(path, frame)
-    print(path, flush=True)
+parts.BATCHES_PER_PART = 2
+write = parts.Parts.write
+def slow(self, part, table):
+    write(self, part, table)
+    print(part, flush=True)
     time.sleep(0.2)
-scoring._write_parquet = slow
+parts.Parts.write = slow
 score(read(Path({str(cohort.root)!r})), Classifier(device="cpu"), Path({str(tmp_path / "killed")!r}),
       batch_size=2, progress=False)
 """

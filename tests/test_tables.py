@@ -161,7 +161,7 @@ def test_a_table_too_big_is_refused_before_it_is_read(tmp_path):
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=12)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.integers(1, 5).flatmap(lambda width: st.lists(st.lists(TEXT, min_size=width, max_size=width), max_size=8)))
 def test_whatever_a_csv_writer_writes_comes_back(tmp_path, rows):
     width = len(rows[0]) if rows else 1
@@ -180,7 +180,7 @@ def test_whatever_a_csv_writer_writes_comes_back(tmp_path, rows):
         assert all("\n" in "".join(row) for row in rows if row not in back)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.one_of(st.binary(max_size=200), TEXT.map(str.encode), st.from_regex(rb'([a,;"\n\r\t\x00\xe9 ]){0,60}')))
 def test_no_bytes_raise_anything_but_our_error(tmp_path, content):
     for prefix in (b"", b"image_id,age\n", b"image_id,age\na,1\n"):

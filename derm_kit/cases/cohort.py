@@ -135,9 +135,7 @@ class Cohort:
         for truth in sorted(counts.index, key=lambda text: [order[part] for part in str(text).split("|")]):
             words = " or ".join(kind.label.lower() for kind in LESION_TYPES if str(kind) in str(truth).split("|"))
             lines.append(f"  {words.capitalize()}: {int(counts[truth]):,}")
-        lines += [
-            f"Excluded, for clinician review, {reason}: {n:,}." for reason, n in _counts(cases["exclusion"])
-        ]
+        lines += [f"Excluded, for clinician review, {reason}: {n:,}." for reason, n in _counts(cases["exclusion"])]
         lines += [f"Split {split}: {n:,}." for split, n in _counts(cases["split"])]
         lines += [f"Rejected, {rule}: {n:,}." for rule, n in _counts(self.rejects["rule"])]
         return lines + list(self.notes)

@@ -53,8 +53,9 @@ BAD_NAME: Final = ("a file name must be readable text (UTF-8)", "Rename the file
 NO_RIGHT: Final = ("a folder must be readable", "Give the right to read it, or move its pictures.")
 
 _ALL_SUFFIXES: Final = PICTURE_SUFFIXES | UNREAD_SUFFIXES
-_SPECIAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+_UNUSED: Final = 9
 _ODD_PATH: Final = re.compile(r"^[/~.]|^[A-Za-z]:|\\|/\.|\x00")
+_WAY_OUT: Final = re.compile(r"^[A-Za-z]:/|(?:^|/)\.\.(?:/|$)|\x00")
 _DEEPEST: Final = 32
 
 
@@ -90,42 +91,27 @@ class Listing:
         stems = _stems(self.files, self.faults)
         files: list[str] = []
         faults: dict[int, Fault] = {}
-        file: str | None
-        fault: Fault | None
         for i, name in enumerate(names):
-            if name in self.files:
-                file, fault = name, None
-            elif name and not _SPECIAL.search(name):
-                file, fault = stems.get(name, ""), None
-            else:
-                file, fault = self._look_for(name, stems)
-            if file is None:
-                fault = TWO_FILES
-            elif not fault and not file:
-                fault = MISSING
-            elif not fault and file not in self.files:
-                fault = self.faults[file]
-            elif not fault and suffix(file) in UNREAD_SUFFIXES:
-                fault = NOT_READ
-            if fault:
-                faults[i] = fault
-            files.append("" if fault or file is None else file)
+            plain = "." not in name and "/" not in name and name not in self.files
+            file = stems.get(name) if plain else self._look_for(name, stems)
+            if isinstance(file, tuple) or not file:
+                faults[i] = file or MISSING
+                file = ""
+            files.append(file)
         return files, faults
 
-    def _look_for(self, name: str, stems: dict[str, str | None]) -> tuple[str | None, Fault | None]:
-        path = name
-        if _ODD_PATH.search(path):
-            path = re.sub(r"/(?:\./)+", "/", path.replace("\\", "/")).removeprefix("./")
-            if fault := path_fault(path):
-                return "", fault
+    def _look_for(self, name: str, stems: dict[str, str | Fault]) -> str | Fault:
+        path = name if name in self.files else as_path(name)
+        if fault := path_fault(path):
+            return fault
         for candidate in (path, f"images/{path}"):
             if candidate in self.files:
-                return candidate, None
+                return NOT_READ if suffix(candidate) in UNREAD_SUFFIXES else candidate
             if fault := self._fault(candidate):
-                return "", fault
+                return fault
         if not path or "/" in path or suffix(path) in PICTURE_SUFFIXES:
-            return "", MISSING
-        return stems.get(unicodedata.normalize("NFC", path), ""), None
+            return MISSING
+        return stems.get(unicodedata.normalize("NFC", path), MISSING)
 
     def _fault(self, path: str) -> Fault | None:
         if not self.faults:
@@ -134,22 +120,31 @@ class Listing:
         return next((fault for n in range(1, len(parts) + 1) if (fault := self.faults.get("/".join(parts[:n])))), None)
 
 
-def _stems(files: Iterable[str], faults: Iterable[str]) -> dict[str, str | None]:
-    """Pictures by name without suffix, images/ before the folder itself before all others; None where two agree."""
-    stems: dict[str, str | None] = {}
+def _stems(files: Iterable[str], faults: dict[str, Fault]) -> dict[str, str | Fault]:
+    """Pictures by name without suffix, images/ before the folder itself before all others, or why there is none."""
+    stems: dict[str, str | Fault] = {}
     ranks: dict[str, int] = {}
+    folders: dict[str, int] = {}
     for file in (*files, *faults):
         folder, _, name = file.rpartition("/")
         stem, _, end = name.rpartition(".")
         end = f".{end.lower()}"
-        if not stem or end not in _ALL_SUFFIXES or _in_masks(file):
+        rank = folders.get(folder)
+        if rank is None:
+            rank = folders[folder] = _UNUSED if _in_masks(file) else 0 if folder == "images" else 2 if folder else 1
+        if not stem or rank == _UNUSED or end not in _ALL_SUFFIXES:
             continue
-        rank = (0 if folder == "images" else 2 if folder else 1) + (0 if end in PICTURE_SUFFIXES else 3)
+        rank += 0 if end in PICTURE_SUFFIXES else 3
         stem = stem if stem.isascii() else unicodedata.normalize("NFC", stem)
-        held = ranks.get(stem, 9)
-        if rank <= held:
-            stems[stem] = file if rank < held else None
+        held = ranks.get(stem, _UNUSED)
+        if rank < held:
+            stems[stem] = NOT_READ if end in UNREAD_SUFFIXES else file
             ranks[stem] = rank
+        elif rank == held:
+            stems[stem] = TWO_FILES
+    for stem, found in stems.items():
+        if found in faults:
+            stems[stem] = faults[str(found)]
     return stems
 
 
@@ -163,7 +158,7 @@ def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
     faults: dict[str, Fault] = {}
     try:
         real = os.path.realpath(root, strict=True)
-        waiting = [""] if only is None else sorted(set(only))
+        waiting = [""] if only is None else [folder for folder in set(only) if not _linked(folder, real, files, faults)]
         while waiting:
             folder = waiting.pop()
             try:
@@ -192,6 +187,17 @@ def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
     except (OSError, ValueError) as error:
         raise unreadable(root, error) from error
     return Listing(root, frozenset(files), faults)
+
+
+def _linked(folder: str, real: str, files: set[str], faults: dict[str, Fault]) -> bool:
+    """Whether the way to `folder` goes through a link, which is then listed as a file or a fault, never followed."""
+    parts = folder.split("/")
+    for n in range(1, len(parts) + 1):
+        way = "/".join(parts[:n])
+        if way and os.path.islink(os.path.join(real, way)):  # noqa: PTH114, PTH118
+            _follow(way, real, files, faults)
+            return True
+    return False
 
 
 def one(path: Path) -> Listing:
@@ -231,9 +237,16 @@ def is_picture(path: str) -> bool:
     return suffix(path) in PICTURE_SUFFIXES
 
 
+def as_path(text: str) -> str:
+    """A path as a table gives it, with plain slashes and without `./`."""
+    if not _ODD_PATH.search(text):
+        return text
+    return re.sub(r"/(?:\./)+", "/", text.replace("\\", "/")).removeprefix("./")
+
+
 def path_fault(path: str) -> Fault | None:
     """The fault of a path that could leave its folder: absolute, with a drive, with `..`."""
-    if path.startswith(("/", "~")) or re.match(r"[A-Za-z]:/", path) or ".." in path.split("/") or "\x00" in path:
+    if _ODD_PATH.search(path) and (path.startswith(("/", "~")) or _WAY_OUT.search(path)):
         return OUTSIDE
     return None
 

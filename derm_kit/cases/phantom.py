@@ -1,7 +1,8 @@
 """The phantom: synthetic dermoscopy with known truth, drawn from a seed.
 
 A test object as hospitals use for scanners, not a teaching picture: it says so in a caption strip on its face and in
-its metadata. The same seed gives the same picture with the same NumPy and OpenCV.
+its metadata. The same seed gives the same bytes: what decides a pixel is reckoned in float64 or whole numbers, so that
+the vector instructions of a processor do not show.
 """
 
 from __future__ import annotations
@@ -196,8 +197,9 @@ def _draw_demo(folder: Path) -> None:
     try:
         _write_demo(drawn)
         drawn.chmod(0o755)
-        if found or folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if _complete(folder):
+            return
+        shutil.rmtree(folder, ignore_errors=True)
         try:
             drawn.rename(folder)
         except OSError:

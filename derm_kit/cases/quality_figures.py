@@ -92,7 +92,7 @@ def measure(rgb: npt.NDArray[np.uint8]) -> Figures:
         detail_ratio=detail[1] / detail[2] if detail[2] > 0.05 else math.nan,
         edge_lesion_share=edge_lesion_share,
         edge_certain=edge_certain,
-        hair_share=hair_px / grey.size,
+        hair_share=float(hair_px) / grey.size,
         glare_share=float(histogram[GLARE_LUMA:].sum()) / grey.size,
         skin_features=_skin_features(colour, grey, detail),
     )
@@ -118,7 +118,9 @@ def _edge_lesion_share(colour: npt.NDArray[np.uint8]) -> tuple[float, bool]:
 
     The lesion is what Otsu's threshold (IEEE Trans SMC 1979;9:62-6) calls dark in the blue channel at 32 x 32 px and
     what reaches into the central half; the black surround of a round field of view is left out. NaN when dark and
-    light differ by under 30 levels or explain under 65 % of the variance; certain from 40 levels and 75 %.
+    light differ by under 30 levels or explain under 65 % of the variance, or when the dark lies round the light
+    (more than half of the edge and denser there than in the centre);
+    certain from 40 levels and 75 %.
     """
     inside = colour.max(axis=2) >= 40
     blue = np.ascontiguousarray(colour[..., 2])
@@ -134,7 +136,8 @@ def _edge_lesion_share(colour: npt.NDArray[np.uint8]) -> tuple[float, bool]:
     dark_mean = float(blue[dark].mean())
     contrast = (float(seen.mean()) - dark_mean) / (1.0 - share)
     explained = share * (1.0 - share) * contrast**2 / max(float(seen.var()), 1e-9)
-    if contrast < 30 or explained < 0.65:
+    surrounds = dark[_EDGE].mean() > max(0.5, dark[8:24, 8:24].mean())
+    if contrast < 30 or explained < 0.65 or surrounds:
         return math.nan, False
     count, labels = cv2.connectedComponents(dark.view(np.uint8), connectivity=4)
     central = np.bincount(labels[8:24, 8:24].ravel(), minlength=count)

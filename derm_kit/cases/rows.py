@@ -11,7 +11,16 @@ import pandas as pd
 from derm_kit.cases import truths, values
 from derm_kit.cases.cohort import Cohort, Reject, complete, reject_table, sound_rows
 from derm_kit.cases.columns import Understood, understand
-from derm_kit.cases.folders import OUTSIDE, PICTURE_SUFFIXES, UNREAD_SUFFIXES, Listing, listing, path_fault, suffix
+from derm_kit.cases.folders import (
+    OUTSIDE,
+    PICTURE_SUFFIXES,
+    UNREAD_SUFFIXES,
+    Listing,
+    as_path,
+    listing,
+    path_fault,
+    suffix,
+)
 from derm_kit.cases.tables import read_table
 from derm_kit.cases.values import Text
 from derm_kit.errors import CohortError, printable
@@ -183,8 +192,8 @@ def _beside(root: Path, cases: pd.DataFrame) -> Listing:
     """Only the folders that a lone table's rows can mean are listed: beside it may lie somebody's whole disk."""
     folders = {"", "images", "masks"}
     for name in ("_name", "_mask"):
-        paths = cases.loc[cases[name].str.contains("/", regex=False), name]
-        for folder in values.by_value(paths, lambda path: path.rpartition("/")[0]).unique()[:_MOST_FOLDERS]:
+        paths = cases.loc[cases[name].str.contains(r"[/\\]", regex=True), name]
+        for folder in values.by_value(paths, lambda path: as_path(path).rpartition("/")[0]).unique()[:_MOST_FOLDERS]:
             if folder and not path_fault(folder):
                 folders |= {folder, f"images/{folder}"}
     return listing(root, folders)
