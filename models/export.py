@@ -194,7 +194,8 @@ def main() -> None:
     logits, _ = forward(args.out / ONNX_FILE, validation)
     temperature = fit_temperature(logits, validation_truth)
     _, pooled = forward(args.out / ONNX_FILE, train)
-    pca = PCA(COMPONENTS, svd_solver="randomized", random_state=0).fit(pooled)
+    components = min(COMPONENTS, len(pooled))
+    pca = PCA(components, svd_solver="randomized", random_state=0).fit(pooled)
     projection = {"mean": pca.mean_.astype(np.float32), "components": pca.components_.T.astype(np.float32).copy()}
     save_numpy(projection, args.out / PROJECTION_FILE)
 
@@ -209,7 +210,7 @@ def main() -> None:
         types=tuple(types),
         preprocessing=PREPROCESSING,
         temperature=temperature,
-        feature_components=COMPONENTS,
+        feature_components=components,
         operating_points=operating_points(scores, truth),
         operating_characteristics=(),
         constancy=Constancy(tolerance=CONSTANCY_TOLERANCE, scores={}),

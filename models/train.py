@@ -103,7 +103,7 @@ def phantoms(types: list[LesionType], each: int) -> Pictures:
     jobs = [(t, PHANTOM_SEEDS_FROM + k * 100_000 + i) for k, t in enumerate(types) for i in range(each)]
     with ThreadPoolExecutor(2) as pool:
         images = list(pool.map(lambda job: draw(*job).image, jobs))
-    return Pictures(images, np.array([[t == u for u in types] for t, _ in jobs]).reshape(len(jobs), len(types)))
+    return Pictures(images, np.array([[t == u for u in types] for t, _ in jobs]))
 
 
 def augment(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -272,6 +272,29 @@ def train(network: torch.nn.Module, stage: Stage, name: str, pictures: Pictures,
     (work / f"{name}.partial.safetensors").replace(work / f"{name}.safetensors")
 
 
+def run_stage(data: Path, work: Path, name: str, stage: Stage, seed: int) -> None:
+    """Train one stage on the cohort at `data`; the types are those with at least one training picture."""
+    work.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(seed)
+    everyone = read(data)
+    split = everyone.cases["split"]
+    train_cohort, validation_cohort = everyone.select(split == "train"), everyone.select(split == "validation")
+    present = {t for truth in train_cohort.cases["truth"] for t in parse_truth(truth)}
+    types = [t for t in LESION_TYPES if t in present]
+    pictures = load(train_cohort, types)
+    if stage.phantoms_a_type:
+        pictures += phantoms(types, stage.phantoms_a_type)
+    network = create_network(
+        stage.architecture, len(types), drop_rate=stage.drop_rate, drop_path_rate=stage.drop_path_rate
+    ).to(device, memory_format=torch.channels_last)
+    if stage.start_from is None:
+        network.load_state_dict(imagenet_weights(stage.architecture, network), strict=False)
+    else:
+        network.load_state_dict(load_file(work / f"{stage.start_from}.safetensors"))
+    train(network, stage, name, pictures, load(validation_cohort, types), types, work, seed, device)
+
+
 def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -280,27 +303,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=sorted(STAGES), required=True)
     parser.add_argument("--seed", type=int, default=11)
     args = parser.parse_args()
-    args.work.mkdir(parents=True, exist_ok=True)
-    stage = STAGES[args.stage]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(args.seed)
-
-    everyone = read(args.data)
-    split = everyone.cases["split"]
-    train_cohort, validation_cohort = everyone.select(split == "train"), everyone.select(split == "validation")
-    present = {t for truth in train_cohort.cases["truth"] for t in parse_truth(truth)}
-    types = [t for t in LESION_TYPES if t in present]
-    pictures = load(train_cohort, types) + phantoms(types, stage.phantoms_a_type)
-    validation = load(validation_cohort, types)
-
-    network = create_network(
-        stage.architecture, len(types), drop_rate=stage.drop_rate, drop_path_rate=stage.drop_path_rate
-    ).to(device, memory_format=torch.channels_last)
-    if stage.start_from is None:
-        network.load_state_dict(imagenet_weights(stage.architecture, network), strict=False)
-    else:
-        network.load_state_dict(load_file(args.work / f"{stage.start_from}.safetensors"))
-    train(network, stage, args.stage, pictures, validation, types, args.work, args.seed, device)
+    run_stage(args.data, args.work, args.stage, STAGES[args.stage], args.seed)
 
 
 if __name__ == "__main__":

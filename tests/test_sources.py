@@ -364,9 +364,9 @@ def test_rows_that_share_a_picture_are_noted(tmp_path):
 
 
 def test_decomposed_letters_in_file_names_are_found(tmp_path):
-    cohort = read(folder(tmp_path, "image_id\nl\u00e9sion\n", "images/le\u0301sion.jpg"))
-    assert len(cohort) == 1
-    assert (cohort.root / cohort.cases["image"].iloc[0]).is_file()
+    cohort = read(folder(tmp_path, "image_id\nl\u00e9sion\nle\u0301e\n", "images/le\u0301sion.jpg", "l\u00e9e.jpg"))
+    assert len(cohort) == 2
+    assert all((cohort.root / image).is_file() for image in cohort.cases["image"])
 
 
 @pytest.mark.parametrize(

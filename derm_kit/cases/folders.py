@@ -92,7 +92,7 @@ class Listing:
         files: list[str] = []
         faults: dict[int, Fault] = {}
         for i, name in enumerate(names):
-            plain = "." not in name and "/" not in name and name not in self.files
+            plain = name.isascii() and not any(c in name for c in "./\\") and name not in self.files
             file = stems.get(name) if plain else self._look_for(name, stems)
             if isinstance(file, tuple) or not file:
                 faults[i] = file or MISSING

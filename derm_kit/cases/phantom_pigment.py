@@ -161,7 +161,7 @@ def fissures(canvas: Canvas, rng: Rng, strength: float) -> None:
     """Wide dark clefts between pale ridges (cerebriform surface)."""
     size = canvas.size
     warp = (0.05 * noise(rng, size, 7), 0.05 * noise(rng, size, 7))
-    cells = mosaic(rng, size, rng.uniform(0.08, 0.13), 1.0, warp)
+    cells = mosaic(rng, size, rng.uniform(0.08, 0.13), 1.0, warp, oversample=1)
     open_here = np.clip(0.5 + 0.5 * noise(rng, size, 5, 2), 0, 1.3)
     walls = wavy(rng, cells.wall_u, 0.025, 14)
     cleft = ramp(walls, 0.030, 0.002) * open_here * canvas.inside(0.03, 0.02)

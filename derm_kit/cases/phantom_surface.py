@@ -30,7 +30,7 @@ def white_area(
     alpha = strength * where * np.clip(0.8 + 0.25 * noise(rng, canvas.size, 8, 5, 0.75), 0, 1.3)
     if strands:
         warp = (0.06 * noise(rng, canvas.size, 6), 0.06 * noise(rng, canvas.size, 6))
-        cells = mosaic(rng, canvas.size, rng.uniform(0.06, 0.10), 0.9, warp)
+        cells = mosaic(rng, canvas.size, rng.uniform(0.06, 0.10), 0.9, warp, oversample=1)
         alpha = alpha + 0.7 * strength * blur(where, 0.05) * np.exp(-((cells.wall_u / 0.014) ** 2))
     canvas.melanin *= 1 - 0.6 * where
     canvas.skin *= 1 - 0.25 * where
@@ -157,7 +157,7 @@ def strawberry_pattern(canvas: Canvas, rng: Rng, strength: float) -> None:
     size = canvas.size
     warp = (0.05 * noise(rng, size, 7), 0.05 * noise(rng, size, 7))
     pitch = rng.uniform(0.06, 0.10)
-    cells = mosaic(rng, size, pitch, 0.95, warp)
+    cells = mosaic(rng, size, pitch, 0.95, warp, oversample=1)
     where = canvas.inside(0.2) * np.clip(0.8 + 0.3 * noise(rng, size, 4, 4, 0.7), 0, 1.2)
     radius = pitch * (0.16 + 0.20 * cells.value)
     from_plug = cells.seed_u / radius + 0.35 * noise(rng, size, 30, 2)
@@ -175,7 +175,7 @@ def lacunae(canvas: Canvas, rng: Rng, pitch_u: float, *, dark: float, strength: 
     """Round red, maroon or (with `dark`) blue-black blood lakes, parted by pale septa."""
     size = canvas.size
     warp = (0.07 * noise(rng, size, 5), 0.07 * noise(rng, size, 5))
-    cells = mosaic(rng, size, pitch_u, 1.0, warp)
+    cells = mosaic(rng, size, pitch_u, 1.0, warp, oversample=1)
     centre = ramp(cells.seed_u, 0.75 * pitch_u, 0.35 * pitch_u)
     lake = ramp(blur(cells.wall_u, 0.018) + 0.3 * pitch_u * centre, 0.012, 0.05 + 0.2 * pitch_u)
     lake = lake * canvas.inside(0.05, 0.01) * np.clip(0.9 + 0.2 * noise(rng, size, 8, 4), 0, 1.2)

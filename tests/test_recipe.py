@@ -1,0 +1,87 @@
+"""The recipe on a tiny cohort: from pictures to a model folder that scores, atypical naevus included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from derm_kit import Classifier
+from derm_kit.cases.phantom import draw
+from derm_kit.lesions import LESION_TYPES, LesionType
+from derm_kit.model.card import load_card
+
+MODELS = Path(__file__).parents[1] / "models"
+sys.path.insert(0, str(MODELS))
+import train as recipe  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two phantoms a type for training, one for validation: all eleven types, atypical naevus too."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "images").mkdir()
+    rows = []
+    for t in LESION_TYPES:
+        for seed, split in ((7001, "train"), (7002, "train"), (7003, "validation")):
+            name = f"{t.value}_{seed}"
+            cv2.imwrite(str(folder / "images" / f"{name}.png"), draw(t, seed, size_px=96).image[..., ::-1])
+            rows.append({"image_id": name, "split": split, "lesion_types": t.value, "source": "phantom"})
+    pd.DataFrame(rows).to_csv(folder / "metadata.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One epoch of the recipe, exported."""
+    work = tmp_path_factory.mktemp("work")
+    tiny = replace(recipe.STAGES["body"], architecture="tf_efficientnet_lite0", sizes=(64,), batch_size=8)
+    recipe.run_stage(data, work, "body", tiny, seed=1)
+    command = [MODELS / "export.py", data, "--weights", work / "body.safetensors", "--out", work / "model"]
+    done = subprocess.run(
+        [sys.executable, *map(str, command), "--architecture", "tf_efficientnet_lite0", "--version", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return work / "model"
+
+
+def test_a_type_with_pictures_is_trained_and_scored(model: Path):
+    card = load_card(model)
+    assert card.untrained == ()
+    assert LesionType.ATYPICAL_NAEVUS in card.operating_points
+    scores = Classifier(model, "cpu").infer(np.full((1, 224, 224, 3), 128, np.uint8)).scores
+    assert not np.isnan(scores).any()
+
+
+def test_a_label_of_two_types_is_trained_on_their_sum():
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]]))
+    open_truth = recipe.partial_label_loss(logits, torch.tensor([[True, True, False]]))
+    assert open_truth.item() == pytest.approx(-np.log(0.8), abs=1e-6)
+    single = recipe.partial_label_loss(logits, torch.tensor([[False, False, True]]))
+    assert single.item() == pytest.approx(-np.log(0.2), abs=1e-6)
+
+
+def test_rare_types_are_drawn_as_the_square_root_of_their_number():
+    allowed = np.zeros((100, 2), bool)
+    allowed[:90, 0] = allowed[90:, 1] = True
+    weights = recipe.sampling_weights(allowed)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[:90].sum() / weights[90:].sum() == pytest.approx(np.sqrt(90 / 10))
+
+
+def test_a_view_is_of_the_asked_size_and_keeps_the_colours_of_skin():
+    rng = np.random.default_rng(3)
+    picture = np.full((100, 140, 3), (200, 150, 130), np.uint8)
+    views = [recipe.augment(picture, 64, rng).astype(float) for _ in range(50)]
+    assert {v.shape for v in views} == {(64, 64, 3)}
+    assert all(v[..., 0].mean() > v[..., 2].mean() for v in views)
