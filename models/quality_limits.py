@@ -208,7 +208,7 @@ def print_rates(judged: pd.DataFrame) -> None:
     ):
         rates = (100 * judged.groupby(groups)[shown].mean()).round(2)
         rates.insert(0, "n", judged.groupby(groups).size())
-        print(f"\nPer cent by {title}\n{rates.to_string()}")
+        print(f"\nPer cent by {title} (spoiled: without `reference`)\n{rates.to_string()}")
     reasons = judged[judged["fails"]].groupby(["split", "reason"]).size()
     print(f"\nPictures that fail, by first reason\n{reasons.to_string()}")
 
