@@ -226,8 +226,7 @@ def train(network: torch.nn.Module, stage: Stage, name: str, pictures: Pictures,
     ]
     optimiser = torch.optim.AdamW(groups, lr=stage.lr_start)
     steps, step = len(pictures.images) // stage.batch_size * len(stage.sizes), 0
-    log = (work / "train_log.jsonl").open("a")
-    log.write(json.dumps({"stage": name, "seed": seed, "n": len(pictures.images), **asdict(stage)}) + "\n")
+    note(work, {"stage": name, "seed": seed, "n": len(pictures.images), **asdict(stage)})
     for epoch, size in enumerate(stage.sizes):
         began, losses = time.time(), []
         network.train()
@@ -266,10 +265,15 @@ def train(network: torch.nn.Module, stage: Stage, name: str, pictures: Pictures,
                 predict(network, validation.images, max(size, 160), device), validation.allowed, types
             )
             network.load_state_dict(current)
-        log.write(json.dumps(line) + "\n")
-        log.flush()
+        note(work, line)
         print(line, flush=True)
     (work / f"{name}.partial.safetensors").replace(work / f"{name}.safetensors")
+
+
+def note(work: Path, line: dict[str, object]) -> None:
+    """Add a line to WORK/train_log.jsonl."""
+    with (work / "train_log.jsonl").open("a") as log:
+        log.write(json.dumps(line) + "\n")
 
 
 def run_stage(data: Path, work: Path, name: str, stage: Stage, seed: int) -> None:

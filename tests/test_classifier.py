@@ -48,7 +48,7 @@ def test_onnx_and_torch_agree_on_real_pictures(classifier: Classifier, data_fold
     inference = classifier.infer(squares)
     scores = softmax(logits / np.float32(classifier.card.temperature))
     trained = [LESION_TYPES.index(t) for t in classifier.card.types]
-    assert len(some) == 64
+    assert len(some) >= 64
     assert np.abs(scores - inference.scores[:, trained]).max() < 1e-4
     assert np.abs(logits - inference.logits).max() < 1e-3
     assert feature_map.shape[1:] == (feature_map.shape[1], 7, 7)
