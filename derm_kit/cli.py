@@ -136,6 +136,28 @@ def check(model: ModelFolder = None, device: Literal["auto", "cpu", "cuda"] = "a
         raise typer.Exit(1)
 
 
+@app.command()
+def phantoms(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    each: Annotated[int, typer.Option(min=1, max=10_000, help="Phantoms a lesion type.")] = 6,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seeds from here on; the demo cohort has 0 to 5.")] = 5_000,
+) -> None:
+    """Draw phantoms, test objects with known truth, with their masks and a table."""
+    from derm_kit.cases.phantom import write_phantoms
+    from derm_kit.errors import CohortError
+    from derm_kit.lesions import LESION_TYPES
+
+    try:
+        write_phantoms(folder, [(t, first_seed + i, None) for t in LESION_TYPES for i in range(each)])
+    except OSError as error:
+        raise CohortError(
+            f"phantoms are drawn into a new folder that can be written ({error.strerror})",
+            case=str(folder),
+            next_step="Name another folder.",
+        ) from None
+    console.print(f"{each * len(LESION_TYPES)} phantoms in {escape(str(folder))}. They are test objects, not patients.")
+
+
 def main() -> None:
     """Run the command line; an error that derm-kit foresaw is one line, without a traceback."""
     try:

@@ -42,7 +42,6 @@ from derm_kit.model.classifier import Classifier, softmax
 from derm_kit.model.constancy import measure
 from derm_kit.triage.accuracy import clopper_pearson
 
-PREPROCESSING = Preprocessing(input_size_px=224, mean=127.5, std=127.5)
 COMPONENTS = 64
 TARGETS = {
     LesionType.MELANOMA: 0.95,
@@ -75,7 +74,7 @@ def truth_matrix(cohort: Cohort, types: list[LesionType]) -> np.ndarray:
     return np.array([[t in truth for t in types] for truth in truths])
 
 
-def forward(model: Path, cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
+def forward(model: Path, cohort: Cohort, rule: Preprocessing) -> tuple[np.ndarray, np.ndarray]:
     """Logits (N, K) and pooled features (N, C) of a cohort, by the ONNX file that ships."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     logits, pooled = [], []
@@ -83,11 +82,11 @@ def forward(model: Path, cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
         batch = cohort.cases.iloc[i : i + 32]
         squares = np.stack(
             [
-                central_square(decode(cohort.root / image, case=case).rgb, PREPROCESSING.input_size_px)
+                central_square(decode(cohort.root / image, case=case).rgb, rule.input_size_px)
                 for case, image in zip(batch["case_id"], batch["image"], strict=True)
             ]
         )
-        pixels = (squares.transpose(0, 3, 1, 2).astype(np.float32) - PREPROCESSING.mean) / PREPROCESSING.std
+        pixels = (squares.transpose(0, 3, 1, 2).astype(np.float32) - rule.mean) / rule.std
         out, feature_map = session.run(["logits", "feature_map"], {"pixels": pixels})
         logits.append(out)
         pooled.append(feature_map.mean(axis=(2, 3)))
@@ -153,9 +152,8 @@ def operating_points(scores: np.ndarray, truth: list[frozenset[LesionType]]) -> 
     return points
 
 
-def write_onnx(network: torch.nn.Module, path: Path) -> None:
+def write_onnx(network: torch.nn.Module, path: Path, size: int) -> None:
     """The network as ONNX with any batch size: pixels -> logits, feature_map."""
-    size = PREPROCESSING.input_size_px
     example = torch.zeros(2, 3, size, size)
     program = torch.onnx.export(
         network, (example,), dynamo=True, external_data=False, optimize=True,
@@ -171,6 +169,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, required=True, help="averaged weights from models/train.py")
     parser.add_argument("--architecture", default="tf_efficientnet_lite2")
+    parser.add_argument("--input-size", type=int, default=224, help="side of the network's input, px")
+    parser.add_argument(
+        "--drawn-as-they-are", action="store_true", help="the stage did not favour rare types (the baseline)"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", required=True)
     args = parser.parse_args()
@@ -185,15 +187,17 @@ def main() -> None:
 
     network = build_network(args.architecture, len(types))
     state = load_file(args.weights)
-    state["classifier.bias"] += torch.from_numpy(prevalence_shift(train_truth).astype(np.float32))
+    if not args.drawn_as_they_are:
+        state["classifier.bias"] += torch.from_numpy(prevalence_shift(train_truth).astype(np.float32))
     network.load_state_dict(state)
     network.eval()
     save_file(state, args.out / WEIGHTS_FILE)
-    write_onnx(WithFeatureMap(network).eval(), args.out / ONNX_FILE)
+    rule = Preprocessing(input_size_px=args.input_size, mean=127.5, std=127.5)
+    write_onnx(WithFeatureMap(network).eval(), args.out / ONNX_FILE, rule.input_size_px)
 
-    logits, _ = forward(args.out / ONNX_FILE, validation)
+    logits, _ = forward(args.out / ONNX_FILE, validation, rule)
     temperature = fit_temperature(logits, validation_truth)
-    _, pooled = forward(args.out / ONNX_FILE, train)
+    _, pooled = forward(args.out / ONNX_FILE, train, rule)
     components = min(COMPONENTS, len(pooled))
     pca = PCA(components, svd_solver="randomized", random_state=0).fit(pooled)
     projection = {"mean": pca.mean_.astype(np.float32), "components": pca.components_.T.astype(np.float32).copy()}
@@ -208,7 +212,7 @@ def main() -> None:
         version=args.version,
         architecture=args.architecture,
         types=tuple(types),
-        preprocessing=PREPROCESSING,
+        preprocessing=rule,
         temperature=temperature,
         feature_components=components,
         operating_points=operating_points(scores, truth),

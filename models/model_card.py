@@ -89,7 +89,7 @@ def read_results(path: Path) -> pd.DataFrame:
 def model_card(results: pd.DataFrame, card: dict[str, Any]) -> str:
     """MODEL_CARD.md of the weights that `card` (card.json as a dict) names, from their last evaluation in `results`."""
     weights = card["files_sha256"]["weights.safetensors"]
-    reference, phantoms = (_last(results, weights, split) for split in ("reference", "phantoms"))
+    reference, phantoms = (_last(results, weights, split) for split in ("reference", "phantom"))
     untrained = ", ".join(t.label.lower() for t in LESION_TYPES if t.value not in card["types"])
     parts = [
         f"# {card['name']} {card['version']}\n\nScores of eleven lesion types on dermoscopic pictures. "

@@ -68,6 +68,15 @@ def test_check_passes_on_this_machine():
     assert "passed: 66 phantoms" in done.stdout
 
 
+def test_phantoms_are_drawn_into_a_new_folder_and_never_over_another(tmp_path: Path):
+    done = derm_kit("phantoms", tmp_path / "new", "--each", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "new" / "images").iterdir())) == 11
+    again = derm_kit("phantoms", tmp_path / "new", "--each", "1")
+    assert again.returncode == 2
+    assert "new folder" in again.stderr
+
+
 def test_cohort_says_what_was_understood(tmp_path: Path):
     (tmp_path / "metadata.csv").write_text("isic_id,diagnosis,colour of the door\nISIC_1,nevus,green\n")
     done = derm_kit("cohort", tmp_path)

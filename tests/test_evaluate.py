@@ -281,14 +281,12 @@ def test_phantoms_have_their_own_section(evaluated, tmp_path):
     run = synthetic_run(120, skill=3, seed=4)
     run.cases["split"] = ""
     write_joined(run, tmp_path / "run.parquet")
-    evaluate.main(command(tmp_path, "--split", "phantoms"))
+    evaluate.main(command(tmp_path, "--split", "phantom"))
     text = (tmp_path / "MODEL_CARD.md").read_text()
     section = text.split("## Phantoms")[1].split("## Limits")[0]
     (row,) = [row for row in cells(section) if row[0] == HEADLINES["balanced_accuracy"]]
     table = read_results(tmp_path / "results.csv")
-    here = table[
-        (table["split"] == "phantoms") & (table["metric"] == "balanced_accuracy") & (table["stratum"] == "all")
-    ]
+    here = table[(table["split"] == "phantom") & (table["metric"] == "balanced_accuracy") & (table["stratum"] == "all")]
     assert row[2].startswith(f"{here['value'].item():.3f}")
     assert load_card(tmp_path).operating_characteristics == load_card(evaluated).operating_characteristics
 

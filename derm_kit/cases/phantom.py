@@ -11,6 +11,7 @@ import csv
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,12 +166,12 @@ def demo_cohort(folder: Path | None = None) -> Cohort:
     return sources.read(folder)
 
 
-def _demo_ids() -> list[tuple[LesionType, int, str]]:
-    return [(kind, seed, f"phantom-{kind.value}-{seed}") for kind in LESION_TYPES for seed in DEMO_SEEDS]
+def _case_id(kind: LesionType, seed: int) -> str:
+    return f"phantom-{kind.value}-{seed}"
 
 
 def _demo_files() -> set[str]:
-    ids = [case_id for _, _, case_id in _demo_ids()]
+    ids = [_case_id(kind, seed) for kind in LESION_TYPES for seed in DEMO_SEEDS]
     return {"metadata.csv", *(f"images/{i}.png" for i in ids), *(f"masks/{i}.png" for i in ids)}
 
 
@@ -195,7 +196,7 @@ def _draw_demo(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
     drawn = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     try:
-        _write_demo(drawn)
+        write_phantoms(drawn, ((kind, seed, seed) for kind in LESION_TYPES for seed in DEMO_SEEDS))
         drawn.chmod(0o755)
         if _complete(folder):
             return
@@ -209,18 +210,19 @@ def _draw_demo(folder: Path) -> None:
         shutil.rmtree(drawn, ignore_errors=True)
 
 
-def _write_demo(folder: Path) -> None:
-    (folder / "images").mkdir()
+def write_phantoms(folder: Path, which: Iterable[tuple[LesionType, int, int | None]]) -> None:
+    """Draw phantoms of (lesion type, seed, skin tone or None) into an empty folder: images, masks and metadata.csv."""
+    (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     rows = []
-    for kind, seed, case_id in _demo_ids():
-        phantom = draw(kind, seed, skin_tone=seed)
+    for kind, seed, tone in which:
+        phantom, case_id = draw(kind, seed, skin_tone=tone), _case_id(kind, seed)
         said = PngInfo()
         for key, text in phantom.metadata.items():
             said.add_text(key, text)
         Image.fromarray(phantom.image).save(folder / "images" / f"{case_id}.png", pnginfo=said)
         Image.fromarray(phantom.mask).save(folder / "masks" / f"{case_id}.png")
-        rows.append([case_id, f"masks/{case_id}.png", kind.value, "drawn", seed, *_DEMO_WORDS.values()])
+        rows.append([case_id, f"masks/{case_id}.png", kind.value, "drawn", phantom.skin_tone, *_DEMO_WORDS.values()])
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image_id", "mask", "lesion_types", "diagnosis_source", "skin_tone_class", *_DEMO_WORDS])

@@ -99,7 +99,7 @@ def _score_parts(cohort: Cohort, classifier: Classifier, parts: Parts, workers: 
     done = len(cohort) - sum(len(parts.rows(part)) for part in missing)
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(cohort), initial=done, unit="case", desc="Scoring", disable=not progress) as bar,
+        tqdm(total=len(cohort), initial=done, unit="case", desc="Scoring", disable=None if progress else True) as bar,
     ):
         batches: list[_Batch] = []
         for part, batch in _in_order(pool, _jobs(parts, missing), cohort, classifier, ahead=2 * workers):
