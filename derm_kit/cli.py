@@ -25,6 +25,8 @@ app = typer.Typer(
     help=f"Open workbench for safe AI triage of skin lesions. {NOTICE}",
 )
 console = Console()
+WIDE = 150
+"""Characters that a table with all eleven scores needs."""
 
 CohortPath = Annotated[Path | None, typer.Argument(help="Folder, table, archive or picture. Left out: the phantoms.")]
 RunPath = Annotated[
@@ -51,7 +53,7 @@ def score(
     run = score_cohort(cases, Classifier(model, device), out, batch_size=batch_size)
     failed = int(run.cases["quality_fail"].sum())
     rejected = int(run.meta["n_rejected"])
-    console.print(f"{len(run):,} cases scored, {failed:,} of them fail the quality check, {rejected:,} rejected.")
+    console.print(f"Cases scored: {len(run):,}. Failing the quality check: {failed:,}. Rejected: {rejected:,}.")
     if rejected:
         console.print(f"Each rejected case, its rule and what to do: {escape(str(out / 'rejects.csv'))}")
     console.print(f"Run folder: {escape(str(out))}. Next: derm-kit show {escape(str(out))}")
@@ -59,25 +61,35 @@ def score(
 
 @app.command()
 def show(run: RunPath = None, rows: Rows = 20) -> None:
-    """Print the scores of a run."""
-    from derm_kit.lesions import LESION_TYPES
+    """Print the scores of a run: all eleven where the window is wide enough, else the two highest."""
+    from derm_kit.lesions import LESION_TYPES, parse_truth
 
     scores = _read_run(run)
-    table = Table(title=f"Model scores of {len(scores):,} cases", caption=NOTICE, caption_style="dim")
-    table.add_column("case", no_wrap=True, overflow="ellipsis", max_width=28)
-    table.add_column("truth")
-    for t in LESION_TYPES:
-        table.add_column(t.short, justify="right")
-    table.add_column("quality")
-    shorts = {t.value: t.short for t in LESION_TYPES}
-    for i, values in enumerate(scores.matrix[: rows or len(scores)]):
+    trained = set(scores.trained)
+    untrained = ", ".join(t.label for i, t in enumerate(LESION_TYPES) if i not in trained)
+    caption = f"Not trained, no score: {untrained}. {NOTICE}" if untrained else NOTICE
+    n = len(scores)
+    table = Table(title=f"Model scores of {n:,} case{'s' * (n != 1)}", caption=caption, caption_style="dim")
+    table.add_column("case", no_wrap=True, overflow="ellipsis", max_width=26)
+    table.add_column("truth", min_width=8)
+    wide = console.width >= WIDE
+    for heading in [t.short for t in LESION_TYPES] if wide else ["highest", "second"]:
+        table.add_column(heading, justify="right", no_wrap=not wide)
+    table.add_column("quality", min_width=8)
+    for i, values in enumerate(scores.matrix[: rows or n]):
         case = scores.cases.iloc[i]
-        highest = max((v for v in values if v == v), default=1.0)
-        cells = ["not trained" if v != v else f"[bold]{v:.2f}[/bold]" if v == highest else f"{v:.2f}" for v in values]
-        truth = " or ".join(shorts[t] for t in case["truth"].split("|") if t)
+        order = sorted((k for k in trained if values[k] == values[k]), key=lambda k: -values[k])
+        if wide:
+            cells = ["not trained" if v != v else f"{v:.2f}" for v in values]
+            if order:
+                cells[order[0]] = f"[bold]{cells[order[0]]}[/bold]"
+        else:
+            cells = [f"{LESION_TYPES[k].short} {values[k]:.2f}" for k in order[:2]]
+            cells += ["no score"] * (2 - len(cells))
+        truth = " or ".join(t.short for t in LESION_TYPES if t in parse_truth(case["truth"]))
         table.add_row(escape(case["case_id"]), truth, *cells, escape(case["quality_reason"]))
     console.print(table)
-    _say_rest(len(scores), rows)
+    _say_rest(n, rows)
 
 
 @app.command()

@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cli") / "run"
     done = derm_kit("score", "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "66 cases scored" in done.stdout
+    assert "Cases scored: 66." in done.stdout
     return out
 
 
@@ -40,6 +40,13 @@ def test_show_prints_scores_and_says_what_is_not_trained(run: Path):
     assert "not trained" in done.stdout
     assert "63 more cases" in done.stdout
     assert "Not a medical device" in done.stdout
+
+
+def test_show_in_a_narrow_window_names_the_two_highest(run: Path):
+    done = derm_kit("show", run, "--rows", "1", COLUMNS="80")
+    assert all(heading in done.stdout for heading in ("highest", "second"))
+    assert "Not trained, no score: Atypical naevus" in done.stdout.replace("\n", " ")
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_decide_prints_dispositions_and_writes_all_of_them(run: Path, tmp_path: Path):
