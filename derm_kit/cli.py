@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -130,9 +131,18 @@ def cohort(path: CohortPath = None, table: Annotated[Path | None, typer.Option()
 
 
 @app.command()
-def policy(model: ModelFolder = None) -> None:
+def policy(
+    model: ModelFolder = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of policies instead.")] = False,
+) -> None:
     """Print the model's default triage policy as JSON, to start one's own from."""
-    sys.stdout.write(_default_policy(model).model_dump_json(indent=2) + "\n")
+    from derm_kit.triage.policy import TriagePolicy
+
+    if schema:
+        text = json.dumps(TriagePolicy.model_json_schema(), indent=2)
+    else:
+        text = _default_policy(model).model_dump_json(indent=2)
+    sys.stdout.write(text + "\n")
 
 
 @app.command()

@@ -67,6 +67,7 @@ def test_policy_prints_json_that_decide_takes(run: Path, tmp_path: Path):
     policy.write_text(derm_kit("policy").stdout)
     assert json.loads(policy.read_text())["thresholds"]["melanoma"] > 0
     assert derm_kit("decide", run, "--policy", policy).returncode == 0
+    assert "thresholds" in json.loads(derm_kit("policy", "--schema").stdout)["required"]
 
 
 def test_check_passes_on_this_machine():
