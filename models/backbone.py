@@ -16,15 +16,18 @@ WEIGHTS_PACKAGES = {
 
 
 def create_network(architecture: str, outputs: int, **options: float) -> torch.nn.Module:
-    """A network for training, its depthwise convolutions kept in float32.
+    """A network for training, its depthwise convolutions rewritten where a CPU is slow at their gradients.
 
-    In bf16 the backward pass of a depthwise convolution is several times slower on a CPU than in float32, while the
-    pointwise ones are faster: mixed so, training runs about twice as fast as in either.
+    Measured in bf16 on two cores: the weights' gradient of a 5 x 5 depthwise convolution takes five times as long as in
+    float32, and the input's gradient of one with 3 x 3 and stride 2 ten times as long as at stride 1.
     """
     network = build_network(architecture, outputs, **options)
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d) and module.groups > 1:
-            _keep_float32(module)
+            if module.kernel_size == (5, 5):
+                _compute_in_float32(module)
+            elif module.stride == (2, 2):
+                _stride_by_slicing(module)
     return network
 
 
@@ -47,11 +50,25 @@ def imagenet_weights(architecture: str, network: torch.nn.Module) -> dict[str, t
     return state
 
 
-def _keep_float32(convolution: torch.nn.Conv2d) -> None:
+def _compute_in_float32(convolution: torch.nn.Conv2d) -> None:
     plain = convolution.forward
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return plain(x.float())
+            return plain(x.float()).to(x.dtype)
+
+    convolution.forward = forward  # type: ignore[method-assign]
+
+
+def _stride_by_slicing(convolution: torch.nn.Conv2d) -> None:
+    """Stride 2 as every second place of stride 1, padded as TensorFlow pads: the same numbers."""
+    top, side = convolution.kernel_size
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        h, w = x.shape[-2:]
+        down, across = max((h - 1) // 2 * 2 + top - h, 0), max((w - 1) // 2 * 2 + side - w, 0)
+        x = torch.nn.functional.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
+        y = torch.nn.functional.conv2d(x, convolution.weight, convolution.bias, groups=convolution.groups)
+        return y[..., ::2, ::2].contiguous(memory_format=torch.channels_last)
 
     convolution.forward = forward  # type: ignore[method-assign]

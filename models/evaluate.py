@@ -1,11 +1,11 @@
 """Evaluate one set of weights once on a split, log it in results.csv and write MODEL_CARD.md from that log.
 
-    python models/evaluate.py RUN [--baseline RUN] --out models/derm11 --weights-hash H
+    python models/evaluate.py RUN [--baseline RUN --baseline-model FOLDER] --out models/derm11 --weights-hash H
 
 RUN is a run folder, a parquet of scores joined with cases, or a CSV of scores with truth. Where --out holds a
 card.json, the card must be of weights H; calls are then also made free of its training shares, and what its default
-thresholds do is evaluated and written into it. A second look at the same split with the same weights is refused unless
---again says why.
+thresholds do is evaluated and written into it. The baseline's card does the first for the baseline. A second look at
+the same split with the same weights is refused unless --again says why.
 """
 
 from __future__ import annotations
@@ -128,25 +128,31 @@ def bar_rows(**about: str) -> list[dict[str, object]]:
     ]
 
 
-def evaluate(run: ScoreRun, baseline: ScoreRun | None, card: ModelCard | None, about: dict[str, str],
-             baseline_hash: str = "") -> tuple[pd.DataFrame, tuple[OperatingCharacteristic, ...]]:  # fmt: skip
+Evaluation = tuple[pd.DataFrame, tuple[OperatingCharacteristic, ...]]
+"""Rows of results.csv, and operating characteristics for the card."""
+
+
+def training_shares(*cards: ModelCard | None) -> tuple[np.ndarray, ...]:
+    """The share (11,) of each type in what each card's model was trained on; none where a card is missing."""
+    known = [np.array([card.training_cases.get(t, 0.0) for t in LESION_TYPES]) for card in cards if card is not None]
+    return tuple(counts / counts.sum() for counts in known) if len(known) == len(cards) else ()
+
+
+def evaluate(run: ScoreRun, card: ModelCard | None, about: dict[str, str], baseline: ScoreRun | None = None,
+             baseline_card: ModelCard | None = None, baseline_hash: str = "") -> Evaluation:  # fmt: skip
     """Every row of one evaluation, and the card's operating characteristics (empty without a card).
 
     `about` holds date, weights_hash, split and note.
     """
-    shares = None
-    if card is not None:
-        counts = np.array([card.training_cases.get(t, 0.0) for t in LESION_TYPES])
-        shares = counts / counts.sum()
-    pair = scored(run, baseline) if baseline is not None else None
-    rows = as_rows("model", figures(scored(run, shares=shares)), **about)
+    pair = scored(run, baseline, training_shares(card, baseline_card)) if baseline is not None else None
+    rows = as_rows("model", figures(scored(run, shares=training_shares(card))), **about)
     kept: tuple[OperatingCharacteristic, ...] = ()
     if card is not None:
         of_policy = list(operating_figures(run, TriagePolicy.from_card(card)))
         rows += as_rows("model", of_policy, **about)
         kept = characteristics(of_policy)
     if pair is not None:
-        alone = Scored(pair.models[1:], pair.truth, pair.groups)
+        alone = Scored(pair.models[1:], pair.truth, pair.groups, pair.shares[1:])
         rows += as_rows("baseline", figures(alone), **{**about, "weights_hash": baseline_hash})
         rows += as_rows("difference", figures(pair), **about)
     if about["split"] == "reference":
@@ -166,7 +172,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--baseline", type=Path, help="scores of the naive baseline on the same cases")
-    parser.add_argument("--baseline-hash", default="", help="its weights hash; without it the hash of its scores")
+    parser.add_argument(
+        "--baseline-model", type=Path, help="its model folder; without it the hash of its scores stands"
+    )
     parser.add_argument(
         "--out", type=Path, required=True, help="the model folder: results.csv, MODEL_CARD.md, card.json"
     )
@@ -199,8 +207,9 @@ def main(arguments: list[str] | None = None) -> None:
         "note": args.again,
     }
     baseline = read_run(args.baseline) if args.baseline else None
-    baseline_hash = args.baseline_hash or (file_hash(args.baseline) if args.baseline else "")
-    table, kept = evaluate(run, baseline, card, about, baseline_hash)
+    baseline_card = load_card(args.baseline_model) if args.baseline_model else None
+    baseline_hash = baseline_card.model_hash if baseline_card else file_hash(args.baseline) if args.baseline else ""
+    table, kept = evaluate(run, card, about, baseline, baseline_card, baseline_hash)
     args.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(results, mode="a", header=not results.exists(), index=False, float_format="%.6g", lineterminator="\n")
     print(f"{about['date']} {args.split} {args.weights_hash}: {len(table)} rows in {results}")

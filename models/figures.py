@@ -28,14 +28,14 @@ Figure = tuple[str, str, str, Estimate]
 class Scored:
     """Scores of one or two models on the same labelled cases; of two, every figure is the first minus the second.
 
-    models: (N, 11) each, untrained types NaN; truth (N, 11) bool; groups: texts (N,) of each stratum; shares (11,) of
-    the types in the set that the first model's scores are calibrated to, None where unknown.
+    models: (N, 11) each, untrained types NaN; truth (N, 11) bool; groups: texts (N,) of each stratum; shares: for each
+    model those (11,) of the types in the set that its scores are calibrated to, none where one is unknown.
     """
 
     models: tuple[np.ndarray, ...]
     truth: np.ndarray
     groups: dict[str, np.ndarray] = field(default_factory=dict)
-    shares: np.ndarray | None = None
+    shares: tuple[np.ndarray, ...] = ()
 
     def only(self, rows: np.ndarray) -> Scored:
         """The cases in which `rows` (N,) is True."""
@@ -48,7 +48,7 @@ class Scored:
         return len(self.models) == 2
 
 
-def scored(run: ScoreRun, baseline: ScoreRun | None = None, shares: np.ndarray | None = None) -> Scored:
+def scored(run: ScoreRun, baseline: ScoreRun | None = None, shares: tuple[np.ndarray, ...] = ()) -> Scored:
     """The labelled cases of a run, beside a baseline's scores of them.
 
     Raises RunError where the baseline lacks a case.
@@ -102,6 +102,11 @@ def figures(data: Scored) -> Iterator[Figure]:
             yield metric, "type and source", f"{value}, {source}", estimate
 
 
+def free_calls(data: Scored) -> list[np.ndarray]:
+    """The call of each model (N,) with the prevalence of its calibration set taken out."""
+    return [accuracy.top_type(m, shares=s) for m, s in zip(data.models, data.shares, strict=True)]
+
+
 def headline(data: Scored) -> Iterator[tuple[str, Estimate]]:
     """The figures that stand over a whole set of cases."""
     pair, truth = data.paired, data.truth
@@ -110,9 +115,12 @@ def headline(data: Scored) -> Iterator[tuple[str, Estimate]]:
     specificity = accuracy.specificity_difference if pair else accuracy.specificity_estimate
     calibration = accuracy.calibration_error_difference if pair else accuracy.calibration_error
     yield "balanced_accuracy", balanced(*(accuracy.top_type(m) for m in data.models), truth)
-    if data.shares is not None and not pair:
-        free = accuracy.top_type(data.models[0], shares=data.shares)
-        yield "balanced_accuracy_prevalence_free", accuracy.balanced_accuracy(free, truth)
+    if data.shares:
+        yield "balanced_accuracy_prevalence_free", balanced(*free_calls(data), truth)
+    known = truth[:, ~np.isnan(data.models[0]).all(0)].any(1)
+    if not known.all():
+        calls = (accuracy.top_type(m)[known] for m in data.models)
+        yield "balanced_accuracy_trained_types", balanced(*calls, truth[known])
     for name, types in SIDES.items():
         positive, counted = accuracy.one_against_rest(truth, types)
         scores = [accuracy.summed_score(m, types)[counted] for m in data.models]
@@ -127,8 +135,8 @@ def per_type(data: Scored) -> Iterator[Figure]:
     """Recall by highest score (and free of prevalence) and AUC of each type against every other labelled case."""
     called = [accuracy.top_type(m) for m in data.models]
     calls = {"recall": called}
-    if data.shares is not None and not data.paired:
-        calls["recall_prevalence_free"] = [accuracy.top_type(data.models[0], shares=data.shares)]
+    if data.shares:
+        calls["recall_prevalence_free"] = free_calls(data)
     for column, lesion_type in enumerate(LESION_TYPES):
         own = data.truth[:, column] & (data.truth.sum(1) == 1)
         for metric, by_model in calls.items():

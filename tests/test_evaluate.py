@@ -20,6 +20,7 @@ from derm_kit.model.run import SCORE_COLUMNS, ScoreRun, write_joined
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 import evaluate
+import figures
 from model_card import BARS, COLUMNS, HEADLINES, model_card, read_results
 
 TRAINED = [t for t in LESION_TYPES if t.value != "atypical_naevus"]
@@ -89,6 +90,33 @@ def evaluated(tmp_path_factory) -> Path:
     write_joined(synthetic_run(360, skill=0.7, seed=2), folder / "baseline.parquet")
     evaluate.main(command(folder, "--baseline", str(folder / "baseline.parquet")))
     return folder
+
+
+def test_the_baselines_card_gives_its_hash_and_its_shares(tmp_path):
+    card = baseline_card = synthetic_card(tmp_path)
+    runs = synthetic_run(200, skill=1.4, seed=1), synthetic_run(200, skill=0.7, seed=2)
+    about = {"date": "2026-01-01T00:00:00Z", "weights_hash": card.model_hash, "split": "reference", "note": ""}
+    table, _ = evaluate.evaluate(runs[0], card, about, runs[1], baseline_card, "naive")
+    free = table[(table["metric"] == "balanced_accuracy_prevalence_free") & (table["stratum"] == "all")]
+    model, baseline, difference = (
+        free.loc[free["run"] == r, "value"].item() for r in ("model", "baseline", "difference")
+    )
+    assert difference == pytest.approx(model - baseline)
+    labelled = (runs[1].cases["truth"] != "") & ~runs[1].cases["truth"].str.contains("|", regex=False)
+    scores, truth = runs[1].scores[labelled], runs[1].cases.loc[labelled, "truth"]
+    call = (scores[[t.value for t in TRAINED]] / np.arange(1, 1 + len(TRAINED))).idxmax(axis=1)
+    assert baseline == pytest.approx((call == truth).groupby(truth).mean().mean())
+    assert set(table.loc[table["run"] == "baseline", "weights_hash"]) == {"naive"}
+
+
+def test_untrained_types_leave_the_figure_over_trained_ones(tmp_path):
+    run = synthetic_run(200, skill=1.4, seed=1)
+    run.cases.loc[:9, "truth"] = "atypical_naevus"
+    found = dict(figures.headline(figures.scored(run)))
+    over_all, trained = found["balanced_accuracy"], found["balanced_accuracy_trained_types"]
+    types = run.cases.loc[~run.cases["truth"].str.contains("|", regex=False), "truth"].replace("", np.nan).nunique()
+    assert trained.value == pytest.approx(over_all.value * types / (types - 1))
+    assert trained.n == over_all.n - 10
 
 
 def command(folder: Path, *more: str) -> list[str]:

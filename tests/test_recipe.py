@@ -20,6 +20,7 @@ from derm_kit.model.card import load_card
 
 MODELS = Path(__file__).parents[1] / "models"
 sys.path.insert(0, str(MODELS))
+import pictures  # noqa: E402
 import train as recipe  # noqa: E402
 
 
@@ -40,11 +41,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One epoch of the recipe, exported."""
+    """A teacher and its pupil, one epoch each, exported."""
     work = tmp_path_factory.mktemp("work")
-    tiny = replace(recipe.STAGES["body"], architecture="tf_efficientnet_lite0", sizes=(64,), batch_size=8)
-    recipe.run_stage(data, work, "body", tiny, seed=1)
-    command = [MODELS / "export.py", data, "--weights", work / "body.safetensors", "--out", work / "model"]
+    tiny = {"architecture": "tf_efficientnet_lite0", "sizes": (64,), "batch_size": 8, "phantoms_a_type": 1}
+    recipe.run_stage(data, work, "small", replace(recipe.STAGES["small"], **tiny), seed=1)
+    finish = replace(recipe.STAGES["finish"], **tiny, start_from="small", teachers=("small",))
+    recipe.run_stage(data, work, "finish", finish, seed=2)
+    command = [MODELS / "export.py", data, "--weights", work / "finish.safetensors", "--out", work / "model"]
     done = subprocess.run(
         [sys.executable, *map(str, command), "--architecture", "tf_efficientnet_lite0", "--version", "0"],
         capture_output=True,
@@ -71,17 +74,52 @@ def test_a_label_of_two_types_is_trained_on_their_sum():
     assert single.item() == pytest.approx(-np.log(0.2), abs=1e-6)
 
 
+def test_mixed_pictures_are_learnt_by_the_labels_of_both():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    x, allowed = torch.randn(2, 3, 2, 2), torch.tensor([[True, False, False], [False, True, True]])
+    stage = replace(recipe.STAGES["small"], mixup=1.0)
+    rng = np.random.default_rng(2)
+    own, swap = rng.beta(1, 1), rng.permutation(2)
+    assert 0.05 < own < 0.95
+    assert swap.tolist() == [1, 0]
+    mixed = own * x + (1 - own) * x[swap]
+    by_hand = own * recipe.partial_label_loss(network(mixed), allowed)
+    by_hand += (1 - own) * recipe.partial_label_loss(network(mixed), allowed[swap])
+    loss = recipe.batch_loss(network, [], stage, x, allowed, np.random.default_rng(2))
+    assert loss.item() == pytest.approx(by_hand.item(), rel=2e-2)
+
+
+def test_a_pupil_that_says_what_its_teachers_say_pays_only_their_entropy():
+    teachers = [torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3)) for _ in range(2)]
+    x = torch.randn(4, 3, 2, 2)
+    said = torch.stack([t(x).softmax(1) for t in teachers]).mean(0).detach()
+    pupil = _Says(said.log())
+    stage = replace(recipe.STAGES["finish"], mixup=0.0, soft_share=1.0)
+    loss = recipe.batch_loss(pupil, teachers, stage, x, torch.ones(4, 3, dtype=torch.bool), np.random.default_rng(0))
+    assert loss.item() == pytest.approx(-(said * said.log()).sum(1).mean().item(), rel=2e-2)
+
+
 def test_rare_types_are_drawn_as_the_square_root_of_their_number():
     allowed = np.zeros((100, 2), bool)
     allowed[:90, 0] = allowed[90:, 1] = True
-    weights = recipe.sampling_weights(allowed)
+    weights = pictures.sampling_weights(allowed)
     assert weights.sum() == pytest.approx(1)
     assert weights[:90].sum() / weights[90:].sum() == pytest.approx(np.sqrt(90 / 10))
+
+
+class _Says(torch.nn.Module):
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, _: torch.Tensor) -> torch.Tensor:
+        return self.logits
 
 
 def test_a_view_is_of_the_asked_size_and_keeps_the_colours_of_skin():
     rng = np.random.default_rng(3)
     picture = np.full((100, 140, 3), (200, 150, 130), np.uint8)
-    views = [recipe.augment(picture, 64, rng).astype(float) for _ in range(50)]
+    views = [pictures.augment(picture, 64, rng).astype(float) for _ in range(50)]
     assert {v.shape for v in views} == {(64, 64, 3)}
     assert all(v[..., 0].mean() > v[..., 2].mean() for v in views)
