@@ -12,7 +12,7 @@ from derm_kit.diagnoses import lesion_types
 from derm_kit.errors import DermKitError, printable
 from derm_kit.lesions import format_truth, parse_truth
 
-_MOST_ODD = 500
+_MOST_ODD = 200
 
 
 def from_types(column: Text) -> tuple[Text, list[str]]:
@@ -33,7 +33,7 @@ def from_types(column: Text) -> tuple[Text, list[str]]:
 def from_diagnoses(diagnosis: Text, levels: list[Text]) -> tuple[Text, list[str]]:
     """Truth from a diagnosis and the levels of the hierarchy above it; notes count what was not understood.
 
-    The commonest diagnoses come first; after 500 different ones that are in no vocabulary the column is taken for free
+    The commonest diagnoses come first; after 200 different ones that are in no vocabulary the column is taken for free
     text and the rest is left empty, because each costs a search for names near it.
     """
     odd: Counter[str] = Counter()
