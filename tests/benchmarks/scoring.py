@@ -4,7 +4,8 @@ end to end   derm-kit's score() from the JPEG files to the run folder, quality c
 bare ONNX    the same ONNX file in a default session, on tensors already in memory
 plain loop   Pillow, then torch eager, one batch after another
 
-The three take turns over the same cases at the same batch size; the ratios are medians over the rounds.
+The three take turns over the same cases at the same batch size; the ratios are medians over the rounds. Memory is the
+peak of a fresh process each, over one eighth of the cases and over all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -77,11 +79,25 @@ def end_to_end(cohort: Cohort, classifier: Classifier) -> Callable[[], None]:
     return run
 
 
+def peak_memory_mb(data: str, cases: int) -> float:
+    """Peak resident memory (MB) of a process that scores the first `cases` cases."""
+    script = (
+        "import resource, tempfile; from pathlib import Path; import numpy as np; from derm_kit import *\n"
+        f"all_cases = read(Path({data!r})); few = all_cases.select(np.arange(len(all_cases)) < {cases})\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    score(few, Classifier(device='cpu'), Path(folder) / 'run', progress=False)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
 def main() -> None:
     """Print rates and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=480)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory-cases", type=int, default=4_000)
     args = parser.parse_args()
     data = os.environ.get("DERM_KIT_DATA")
     if not data:
@@ -108,6 +124,9 @@ def main() -> None:
         ratios = [b / a for a, b in zip(seconds["end to end"], seconds[other], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(f"end to end / {other}: {statistics.median(ratios):.2f} ({spread}), wanted at least {wanted}")
+    n = args.memory_cases
+    few, many = peak_memory_mb(data, n // 8), peak_memory_mb(data, n)
+    print(f"peak memory, {n} / {n // 8} cases: {many / few:.2f} ({many:.0f} and {few:.0f} MB), wanted about 1")
 
 
 if __name__ == "__main__":
