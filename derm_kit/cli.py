@@ -1,4 +1,4 @@
-"""The command line: derm-kit score, show, decide, cohort, policy, check, phantoms."""
+"""The command line: derm-kit score, show, decide, cohort, policy, check, phantoms, serve."""
 
 from __future__ import annotations
 
@@ -178,6 +178,18 @@ def phantoms(
             next_step="Name another folder.",
         ) from None
     console.print(f"{each * len(LESION_TYPES)} phantoms in {escape(str(folder))}. They are test objects, not patients.")
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8866,
+    address: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+) -> None:
+    """Open the workbench in a browser; Ctrl-C stops it."""
+    from derm_kit.serve import serve as serve_pages
+
+    serve_pages(port, address, open_browser=browser, ready=console.print)
 
 
 def main() -> None:

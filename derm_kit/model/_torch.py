@@ -6,7 +6,10 @@ Declaring the two operators it registers fake kernels for lets the import go on;
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from derm_kit.model.card import WEIGHTS_FILE, ModelCard
 
 if TYPE_CHECKING:
     import torch
@@ -35,3 +38,13 @@ def build_network(architecture: str, outputs: int, **options: float) -> torch.nn
     """A timm network of `architecture` with `outputs` logits and random weights."""
     network: torch.nn.Module = import_timm().create_model(architecture, num_classes=outputs, **options)
     return network
+
+
+def load_network(folder: Path, card: ModelCard, device: torch.device) -> torch.nn.Module:
+    """The network of a model folder with its weights, channels-last, for reading scores only."""
+    import torch
+    from safetensors.torch import load_file
+
+    network = build_network(card.architecture, len(card.types))
+    network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

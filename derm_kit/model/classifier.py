@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from derm_kit.cases.images import central_square
@@ -34,12 +35,13 @@ class Inference:
     """What the network says of N pictures.
 
     logits (N, K) before temperature, in the card's order; scores (N, 11) in order of risk, NaN for untrained types;
-    features (N, P) components of the pooled feature map.
+    features (N, P) components of the pooled feature map; feature_map (N, C, h, w), what enters average pooling.
     """
 
     logits: Floats
     scores: Floats
     features: npt.NDArray[np.float16]
+    feature_map: Floats
 
 
 class Classifier:
@@ -50,6 +52,7 @@ class Classifier:
 
     def __init__(self, model: Path | None = None, device: Device = "auto") -> None:
         folder = default_model() if model is None else model
+        self.folder = folder
         self.card: ModelCard = load_card(folder)
         self.device: Literal["cpu", "cuda"] = _resolve(device)
         self._network: Network = _OnnxNetwork(folder) if self.device == "cpu" else _TorchNetwork(folder, self.card)
@@ -60,17 +63,35 @@ class Classifier:
         """The part of a picture that the network sees, (S, S, 3) uint8."""
         return central_square(rgb, self.card.preprocessing.input_size_px)
 
-    def infer(self, squares: Pixels) -> Inference:
-        """Scores of N central squares (N, S, S, 3) uint8."""
+    def pixels(self, squares: Pixels) -> Floats:
+        """The network's input (N, 3, S, S) from central squares (N, S, S, 3) uint8."""
         rule = self.card.preprocessing
         pixels = squares.transpose(0, 3, 1, 2).astype(np.float32, order="C")
         pixels -= rule.mean
         pixels /= rule.std
-        logits, feature_map = self._network(pixels)
+        return pixels
+
+    def infer(self, squares: Pixels) -> Inference:
+        """Scores of N central squares (N, S, S, 3) uint8."""
+        logits, feature_map = self._network(self.pixels(squares))
         pooled = feature_map.mean(axis=(2, 3))
         scores = np.full((len(squares), len(LESION_TYPES)), np.nan, np.float32)
         scores[:, self._column] = softmax(logits / np.float32(self.card.temperature))
-        return Inference(logits, scores, ((pooled - self._mean) @ self._components).astype(np.float16))
+        return Inference(logits, scores, ((pooled - self._mean) @ self._components).astype(np.float16), feature_map)
+
+    @cached_property
+    def head(self) -> Floats:
+        """Weights of the linear layer after pooling, (K, C) in the card's order. Raises ModelError where none is."""
+        name = "classifier.weight"
+        try:
+            with safe_open(self.folder / WEIGHTS_FILE, framework="numpy") as tensors:
+                return tensors.get_tensor(name)  # type: ignore[no-any-return]
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"a network with maps ends in average pooling and a linear layer {name!r} ({type(error).__name__})",
+                case=str(self.folder / WEIGHTS_FILE),
+                next_step="Take the whole model folder from its publisher again.",
+            ) from None
 
 
 def softmax(logits: Floats) -> Floats:
@@ -101,15 +122,12 @@ class _TorchNetwork:
 
     def __init__(self, folder: Path, card: ModelCard, device: Literal["cpu", "cuda"] = "cuda") -> None:
         import torch
-        from safetensors.torch import load_file as load_torch
 
-        from derm_kit.model._torch import build_network
+        from derm_kit.model._torch import load_network
 
-        network = build_network(card.architecture, len(card.types))
-        network.load_state_dict(load_torch(folder / WEIGHTS_FILE))
         self._torch = torch
         self._device = torch.device(device)
-        self._network = network.eval().to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: Any = load_network(folder, card, self._device)
 
     def __call__(self, pixels: Floats) -> tuple[Floats, Floats]:
         torch = self._torch

@@ -1,0 +1,120 @@
+"""Maps by pytorch-grad-cam and Captum, which are imported when the first map is asked for.
+
+CAM methods look at the tensor that enters average pooling; Captum's attributions are summed over the colour channels.
+All explain the logit before temperature. Each function takes a classifier, central squares (N, S, S, 3) uint8 and the
+column to explain of each (N,), and gives maps (N, h, w) float32.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from derm_kit.model._torch import import_timm, load_network
+from derm_kit.model.faithfulness import blurred
+
+if TYPE_CHECKING:
+    import torch
+
+    from derm_kit.model.classifier import Classifier, Floats, Pixels
+
+Columns = npt.NDArray[np.intp]
+
+STEPS = 32
+SAMPLES = 16
+NOISE_SD = 0.05
+SEED = 0
+WINDOW_PX = 48
+STRIDE_PX = 16
+
+
+def cam(kind: str, classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+    """Maps (N, h, w) of one of pytorch-grad-cam's classes, before it stretches each to 0-1."""
+    network = _network(classifier)
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    layer = network.bn2
+    method = getattr(pytorch_grad_cam, kind)(model=network, target_layers=[layer])
+    try:
+        pixels = _tensor(classifier, squares)
+        targets = [ClassifierOutputTarget(int(k)) for k in columns]
+        logits = method.activations_and_grads(pixels)
+        network.zero_grad()
+        sum(target(row) for target, row in zip(targets, logits, strict=True)).backward()
+        seen, slopes = (
+            held[-1].detach().cpu().numpy()
+            for held in (method.activations_and_grads.activations, method.activations_and_grads.gradients)
+        )
+        with contextlib.redirect_stderr(io.StringIO()):
+            maps = [
+                method.get_cam_image(pixels[i : i + 1], layer, [target], seen[i : i + 1], slopes[i : i + 1], False)
+                for i, target in enumerate(targets)
+            ]
+    finally:
+        method.activations_and_grads.release()
+    return np.asarray(np.maximum(np.concatenate(maps), 0), np.float32)
+
+
+def integrated_gradients(classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+    """Integrated gradients from the blurred picture, (N, S, S)."""
+    from captum.attr import IntegratedGradients
+
+    way = IntegratedGradients(_network(classifier))
+    return _attribution(classifier, squares, columns, way, n_steps=STEPS, internal_batch_size=32)
+
+
+def gradient_shap(classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+    """Expected gradients between the blurred picture and noisy copies of the picture, (N, S, S)."""
+    import torch
+    from captum.attr import GradientShap
+
+    way, before = GradientShap(_network(classifier)), np.random.get_state()  # noqa: NPY002 - Captum draws from both
+    try:
+        with torch.random.fork_rng():
+            maps = []
+            for i in range(len(squares)):
+                torch.manual_seed(SEED)
+                np.random.seed(SEED)  # noqa: NPY002
+                one = slice(i, i + 1)
+                maps.append(
+                    _attribution(classifier, squares[one], columns[one], way, n_samples=SAMPLES, stdevs=NOISE_SD)
+                )
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+    return np.concatenate(maps)
+
+
+def occlusion(classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+    """What the logit loses where a window of the blurred picture slides over the picture, (N, S, S)."""
+    from captum.attr import Occlusion
+
+    way = Occlusion(_network(classifier))
+    window, stride = (3, WINDOW_PX, WINDOW_PX), (3, STRIDE_PX, STRIDE_PX)
+    return _attribution(classifier, squares, columns, way, sliding_window_shapes=window, strides=stride)
+
+
+def _attribution(classifier: Classifier, squares: Pixels, columns: Columns, way: Any, **settings: Any) -> Floats:  # noqa: ANN401 - Captum's classes share no type
+    import torch
+
+    baseline = _tensor(classifier, np.stack([blurred(square) for square in squares]))
+    target = torch.from_numpy(columns).to(classifier.device)
+    maps = way.attribute(_tensor(classifier, squares), baselines=baseline, target=target, **settings)
+    return np.asarray(maps.detach().sum(1).float().cpu().numpy(), np.float32)
+
+
+def _network(classifier: Classifier) -> torch.nn.Module:
+    import torch
+
+    import_timm()
+    return load_network(classifier.folder, classifier.card, torch.device(classifier.device))
+
+
+def _tensor(classifier: Classifier, squares: Pixels) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(classifier.pixels(squares)).to(classifier.device, memory_format=torch.channels_last)

@@ -1,0 +1,70 @@
+"""The front page: what this is, three doors, the state of the model and of this machine."""
+
+from __future__ import annotations
+
+from html import escape
+
+import ipywidgets as w
+
+from derm_kit.model.classifier import Classifier
+from derm_kit.model.constancy import compare
+from derm_kit.panels.parts import Panel, guarded, notice_html, page, section
+
+DOORS = (
+    (
+        "Quick demo",
+        "01_triage_a_case.ipynb",
+        "Drop in one dermoscopic picture, or take a phantom: what is suspected, why, and which pathway follows.",
+    ),
+    (
+        "Safety officer",
+        "",
+        "Until the threshold page is here: derm-kit decide on the command line, and the figures in the model card.",
+    ),
+    (
+        "GP teacher",
+        "",
+        "Until the teaching page is here: derm-kit show prints the scores of 2,419 real lesions the model never saw.",
+    ),
+)
+
+
+class StartPanel(Panel):
+    """Doors, the model's name and limits, and a button for the constancy check."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self._classifier = classifier
+        card = classifier.card
+        self.check_button = w.Button(description="Run the constancy check")
+        self.check_button.on_click(lambda _: self.check())
+        untrained = ", ".join(t.label.lower() for t in card.untrained) or "none"
+        about = (
+            f"<p><strong>{escape(card.name)} {escape(card.version)}</strong>, released {escape(card.released)}, on "
+            f"{'a CUDA device' if classifier.device == 'cuda' else 'this machine’s processor'}. Not trained: "
+            f"{escape(untrained)}.</p><p>{escape(card.intended_use)} {escape(card.not_for)}</p>"
+        )
+        self.view = page(
+            "Start here",
+            "An open workbench for safe AI triage of skin lesions: see, tune, simulate, teach and question it.",
+            self.notice,
+            w.HTML(f"<ul class='dk-doors'>{''.join(_door_html(*door) for door in DOORS)}</ul>"),
+            section("The model", w.HTML(about), self.check_button),
+        )
+
+    @guarded
+    def check(self) -> None:
+        """Score the phantoms now and hold them against the card."""
+        self.notice.value = notice_html("info", "Scoring 66 phantoms…")
+        found = compare(self._classifier)
+        self.notice.value = notice_html("success" if found.passed else "error", found.sentence)
+
+
+def start_page() -> w.VBox:
+    """The front page for the model that ships."""
+    return StartPanel(Classifier()).view
+
+
+def _door_html(name: str, target: str, words: str) -> str:
+    title = f"<a href='{target}'>{escape(name)}</a>" if target else escape(name)
+    return f"<li><h2>{title}</h2><p>{escape(words)}</p></li>"

@@ -1,0 +1,268 @@
+"""Page 01: one picture from upload to pathway, with the map of what the score rests on."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+
+from derm_kit.cases.phantom import demo_cohort
+from derm_kit.errors import CaseError
+from derm_kit.lesions import LESION_TYPES, LesionType
+from derm_kit.model import faithfulness
+from derm_kit.model.classifier import Classifier
+from derm_kit.model.explanation import one_pass_maps
+from derm_kit.panels.parts import SAFETY_NET, Panel, guarded, notice_html, page, proportion_html, scores_html, section
+from derm_kit.panels.summary import summary_html
+from derm_kit.panels.viewer import MODES, PictureViewer
+from derm_kit.triage.policy import Disposition, TriagePolicy
+from derm_kit.triage.single import EXCLUSIONS, SKIN_TYPES, Answers, TriagedCase, measured_sensitivity, triage
+
+LARGEST_MB = 20
+NOT_SAID = "Not answered yet"
+UNSEEN = (
+    "What this model cannot see: {untrained}; Merkel cell carcinoma, lymphoma, metastases and combinations of lesions. "
+    "Lesions without pigment were not tested. Brown and black skin were hardly in its training pictures."
+)
+
+
+@dataclass(frozen=True)
+class Entered:
+    """All that the user entered: what undo goes back to. `picture` is held in memory only."""
+
+    picture: bytes = b""
+    name: str = ""
+    answers: Answers = field(default_factory=Answers)
+
+
+class TriagePanel(Panel):
+    """Upload, questions, result, map. `view` is the page; `enter()` is the one way anything changes."""
+
+    def __init__(self, classifier: Classifier, policy: TriagePolicy) -> None:
+        super().__init__()
+        self._classifier, self._policy = classifier, policy
+        self.entered = Entered()
+        self.case: TriagedCase | None = None
+        self._before: list[Entered] = []
+        self._showing = False
+        self._build()
+        self._show()
+
+    @guarded
+    def enter(self, entered: Entered) -> None:
+        """Take what the user entered, work it out and show it; a picture that cannot be read changes nothing."""
+        case = self._work_out(entered)
+        if entered != self.entered:
+            self._before.append(self.entered)
+        self.entered, self.case = entered, case
+        self.notice.value = ""
+        self._show()
+
+    @guarded
+    def undo(self) -> None:
+        """Go back to what was entered before the last change."""
+        if self._before:
+            last = self._before.pop()
+            self.entered, self.case = last, self._work_out(last)
+            self.notice.value = ""
+            self._show()
+
+    def _work_out(self, entered: Entered) -> TriagedCase | None:
+        if not entered.picture:
+            return None
+        same = self.case is not None and entered.picture == self.entered.picture
+        if same and self.case is not None and entered.answers == self.entered.answers:
+            return self.case
+        return triage(self._classifier, self._policy, entered.picture, entered.answers, entered.name)
+
+    # widgets
+
+    def _build(self) -> None:
+        self.upload = w.FileUpload(
+            accept="image/*,.dcm,.tif,.tiff", multiple=False, description="Choose or take a picture"
+        )
+        self.upload.observe(self._on_upload, "value")
+        demo = demo_cohort()
+        self._demo = {c: demo.root / i for c, i in zip(demo.cases["case_id"], demo.cases["image"], strict=True)}
+        self.demo = w.Dropdown(options=[("Or a demo phantom…", ""), *((c, c) for c in self._demo)], description="Demo")
+        self.demo.observe(self._on_demo, "value")
+        self.skin = w.Dropdown(
+            options=[(NOT_SAID, ""), *((f"{k}: {words}", k) for k, words in SKIN_TYPES.items())],
+            description="Skin type",
+        )
+        self.skin.observe(self._on_answer, "value")
+        self.exclusions = {
+            code: w.Checkbox(description=words.capitalize(), indent=False) for code, words in EXCLUSIONS.items()
+        }
+        for box in self.exclusions.values():
+            box.observe(self._on_answer, "value")
+        self.undo_button = w.Button(description="Undo last change")
+        self.undo_button.add_class("dk-second")
+        self.undo_button.on_click(lambda _: self.undo())
+        self.result, self.scores, self.trust, self.download = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self.viewer = PictureViewer()
+        self.mode = w.RadioButtons(
+            options=[(words, code) for code, words in MODES.items()], value="colour", description="Show"
+        )
+        self.mode.observe(lambda change: self.viewer.set_trait("mode", change["new"]), "value")
+        self.opacity = w.FloatSlider(value=0.6, min=0.1, max=1, step=0.1, description="Strength", readout_format=".0%")
+        self.opacity.observe(lambda change: self.viewer.set_trait("opacity", change["new"]), "value")
+        self.of_type = w.Dropdown(description="Map of")
+        self.of_type.observe(self._on_type, "value")
+        self.trust_button = w.Button(description="Check this map")
+        self.trust_button.on_click(lambda _: self.check_map())
+        self.outcome = w.VBox([self.result, self.scores, self.download])
+        self.look = w.VBox([self.viewer, self.mode, self.opacity, self.of_type, self.trust_button, self.trust])
+        columns = w.Box([section("The picture", self.look), section("The result", self.outcome)])
+        columns.add_class("dk-columns")
+        self.columns = columns
+        limit = f"Up to {LARGEST_MB} MB. The picture stays in this page's memory and is gone when you close it."
+        self.view = page(
+            "Triage a case",
+            "One dermoscopic picture: what is suspected, why, how far to trust it, and which pathway follows.",
+            self.notice,
+            section("1. The picture", w.HTML(f"<p>{limit}</p>"), self.upload, self.demo),
+            section(
+                "2. What you know of the case",
+                self.skin,
+                w.HTML("<p>Tick what holds. Any of these goes to a clinician, whatever the score.</p>"),
+                *self.exclusions.values(),
+                self.undo_button,
+            ),
+            columns,
+        )
+
+    # user -> entered
+
+    @guarded
+    def _on_upload(self, change: dict[str, Any]) -> None:
+        if not change["new"]:
+            return
+        file = change["new"][0]
+        if file["size"] > LARGEST_MB * 1_000_000:
+            raise CaseError(
+                f"a picture has at most {LARGEST_MB} MB",
+                value=f"{file['size'] / 1e6:.0f} MB",
+                next_step="Export it at a smaller size.",
+            )
+        self.enter(replace(self.entered, picture=bytes(file["content"]), name="your picture"))
+        self.upload.value = ()
+
+    @guarded
+    def _on_demo(self, change: dict[str, Any]) -> None:
+        if change["new"] and not self._showing:
+            self.enter(replace(self.entered, picture=self._demo[change["new"]].read_bytes(), name=change["new"]))
+
+    @guarded
+    def _on_answer(self, _: dict[str, Any]) -> None:
+        if not self._showing:
+            ticked = tuple(code for code, box in self.exclusions.items() if box.value)
+            self.enter(replace(self.entered, answers=Answers(ticked, self.skin.value)))
+
+    @guarded
+    def _on_type(self, change: dict[str, Any]) -> None:
+        if change["new"] and not self._showing:
+            self._show_map(LesionType(change["new"]))
+
+    # entered -> view
+
+    def _show(self) -> None:
+        self._showing = True
+        try:
+            answers, case = self.entered.answers, self.case
+            self.skin.value = answers.skin_type
+            for code, box in self.exclusions.items():
+                box.value = code in answers.exclusions
+            self.demo.value = self.entered.name if self.entered.name in self._demo else ""
+            self.undo_button.disabled = not self._before
+            self.columns.layout.display = "" if case else "none"
+            if case is None:
+                return
+            self.viewer.show_picture(case.rgb, f"{case.case_id}, {case.rgb.shape[1]} by {case.rgb.shape[0]} pixels")
+            self.of_type.options = [(t.label, t.value) for t in self._classifier.card.types]
+            self.of_type.value = case.explained.value
+            self._show_map(case.explained)
+            self.result.value = self._result_html(case)
+            self.scores.value = scores_html(case.scores, self._policy.thresholds, case.suspected)
+            self.download.value = self._download_html(case) if answers.skin_type else ""
+        finally:
+            self._showing = False
+
+    def _show_map(self, lesion_type: LesionType) -> None:
+        assert self.case is not None  # noqa: S101 - a map is only ever asked for beside a case
+        maps = np.maximum(one_pass_maps(self.case.inference, self._classifier)[0], 0)
+        drawn = maps[self._classifier.card.types.index(lesion_type)]
+        self.viewer.show_map(drawn, float(maps.max()))
+        self.viewer.mode = self.mode.value
+        strength = float(drawn.max() / maps.max()) if maps.max() > 0 else 0.0
+        self.trust.value = (
+            f"<p>Grad-CAM of <strong>{escape(lesion_type.label)}</strong>: bright places raise this type's score. All "
+            f"maps of a picture share one scale; this one's strongest place has {strength:.0%} of it.</p>"
+        )
+
+    @guarded
+    def check_map(self) -> None:
+        """Measure how far the map shown can be trusted, and say it in one sentence."""
+        if self.case is None:
+            return
+        lesion_type = LesionType(self.of_type.value)
+        column = self._classifier.card.types.index(lesion_type)
+        drawn = np.maximum(one_pass_maps(self.case.inference, self._classifier)[0, column], 0)
+        found = faithfulness.measure(self._classifier, self.case.square, drawn, lesion_type)
+        other = faithfulness.places_that_matter(self._classifier, self.case.square[None], np.array([column]))[0]
+        same = faithfulness.agreement(drawn, other)
+        self.trust.value = notice_html(
+            "success" if found.explains else "warning",
+            found.sentence,
+            f"Against random places: hiding {found.deletion_gain:+.3f}, showing {found.insertion_gain:+.3f} (above 0: "
+            f"better than chance). Agreement with hiding one place at a time: {same:.2f} (1 is full, 0 is none).",
+        )
+
+    def _result_html(self, case: TriagedCase) -> str:
+        if not case.answers.skin_type:
+            return notice_html("info", "Say the skin type above: the pathway depends on it.")
+        untrained = ", ".join(t.label.lower() for t in LESION_TYPES if t not in self._classifier.card.types) or "none"
+        review = case.disposition is Disposition.CLINICIAN_REVIEW
+        head = "Clinician review" if review else case.suspected.label if case.suspected else "No flagged type"
+        lines = [
+            f"<p class='dk-verdict'>{escape(head)}</p>",
+            f"<p>{escape(case.reason[0].upper() + case.reason[1:])}.</p>",
+        ]
+        if case.suspected:
+            lines.append(f"<p>{escape(case.suspected.plain)}</p>")
+        lines.append(
+            f"<p><strong>Next step:</strong> {escape(str(case.disposition))} (a default: confirm locally).</p>"
+        )
+        if case.warning:
+            lines.append(notice_html("warning", case.warning))
+        if case.suspected:
+            lines.append(self._measured_html(case.suspected))
+        lines.append(f"<p>{escape(UNSEEN.format(untrained=untrained))}</p><p><strong>{SAFETY_NET}</strong></p>")
+        return "".join(lines)
+
+    def _measured_html(self, lesion_type: LesionType) -> str:
+        over_all, weakest = measured_sensitivity(self._classifier.card, lesion_type)
+        if over_all is None:
+            return f"<p>How often {escape(lesion_type.label.lower())} is caught was not measured.</p>"
+        own = f"{over_all.caught_as_own_type} of them as their own type"
+        text = (
+            f"<p>Measured on lesions that the model never saw: of {escape(lesion_type.label.lower())} it caught "
+            f"{proportion_html(over_all.caught, over_all.n, over_all.low, over_all.high)}, {own}."
+        )
+        if weakest is not None:
+            text += (
+                f" Weakest source ({escape(weakest.source)}): "
+                f"{proportion_html(weakest.caught, weakest.n, weakest.low, weakest.high)}."
+            )
+        return text + "</p>"
+
+    def _download_html(self, case: TriagedCase) -> str:
+        coded = base64.b64encode(summary_html(case, self._policy, self._classifier.card).encode()).decode()
+        return (
+            f"<p><a class='dk-download' download='derm-kit-summary.html' href='data:text/html;base64,{coded}'>"
+            "Download summary</a> (one page, no identifiers, print it to PDF)</p>"
+        )

@@ -1,0 +1,150 @@
+"""Page 01 without a kernel: its state is set, its widgets are read."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from derm_kit import Classifier, TriagePolicy
+from derm_kit.cases.phantom import draw
+from derm_kit.lesions import LesionType
+from derm_kit.panels.triage import LARGEST_MB, Entered, TriagePanel
+from derm_kit.triage.single import Answers
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier(device="cpu")
+
+
+@pytest.fixture
+def panel(classifier: Classifier) -> TriagePanel:
+    return TriagePanel(classifier, TriagePolicy.from_card(classifier.card))
+
+
+def png(rgb: np.ndarray) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(rgb).save(held, "PNG")
+    return held.getvalue()
+
+
+def phantom(lesion_type: LesionType, seed: int = 9_000) -> bytes:
+    return png(draw(lesion_type, seed).image)
+
+
+def upload(panel: TriagePanel, content: bytes, size: int | None = None) -> None:
+    panel._on_upload({"new": ({"name": "x.png", "size": size or len(content), "content": memoryview(content)},)})
+
+
+def test_an_empty_page_shows_no_result(panel):
+    assert panel.columns.layout.display == "none"
+    assert panel.undo_button.disabled
+    assert panel.notice.value == ""
+
+
+def test_the_pathway_waits_for_the_skin_type_and_then_says_the_suspected_type(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    assert "Say the skin type above" in panel.result.value
+    assert "Download" not in panel.download.value
+    panel.skin.value = "II"
+    assert "Melanoma" in panel.result.value
+    assert "urgent suspected cancer" in panel.result.value
+    assert "If you are worried, refer" in panel.result.value
+    assert "atypical naevus" in panel.result.value
+    assert "Weakest source" in panel.result.value
+    assert panel.viewer.map_shape == (7, 7)
+    assert "Download summary" in panel.download.value
+
+
+@pytest.mark.parametrize("code", ["ulcerated", "under 18"])
+def test_an_exclusion_ends_in_clinician_review_whatever_the_score(panel, code):
+    upload(panel, phantom(LesionType.MELANOMA))
+    panel.skin.value = "II"
+    panel.exclusions[code].value = True
+    assert "Clinician review" in panel.result.value
+    assert "discharge" not in panel.result.value
+
+
+@pytest.mark.parametrize("skin", ["V", "VI"])
+def test_brown_or_black_skin_ends_in_clinician_review(panel, skin):
+    upload(panel, phantom(LesionType.SEBORRHOEIC_KERATOSIS))
+    panel.skin.value = skin
+    assert "Clinician review" in panel.result.value
+    assert "HTE24" in panel.result.value
+
+
+def test_a_failed_quality_check_ends_in_clinician_review(panel):
+    upload(panel, png((draw(LesionType.MELANOMA, 9_000).image * 0.1).astype(np.uint8)))
+    panel.skin.value = "II"
+    assert "Clinician review" in panel.result.value
+    assert "dark" in panel.result.value.lower()
+
+
+def test_no_flag_prints_safety_netting_and_never_benign(panel):
+    upload(panel, phantom(LesionType.VASCULAR_LESION))
+    panel.skin.value = "II"
+    assert "No flagged type" in panel.result.value
+    assert "does not prove it benign" in panel.result.value
+
+
+def test_a_broken_file_is_told_plainly_and_loses_nothing(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    panel.skin.value = "II"
+    before = panel.result.value
+    upload(panel, b"\xff\xd8\xff not a picture")
+    assert "role='alert'" in panel.notice.value
+    assert panel.result.value == before
+    assert panel.entered.picture
+
+
+def test_a_file_above_the_limit_is_refused_before_it_is_read(panel):
+    upload(panel, b"x", size=(LARGEST_MB + 1) * 1_000_000)
+    assert f"at most {LARGEST_MB} MB" in panel.notice.value
+    assert panel.case is None
+
+
+def test_undo_goes_back_one_choice_at_a_time(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    panel.skin.value = "II"
+    panel.exclusions["genital"].value = True
+    panel.undo()
+    assert not panel.exclusions["genital"].value
+    assert panel.skin.value == "II"
+    panel.undo()
+    assert panel.skin.value == ""
+    panel.undo()
+    assert panel.case is None
+    assert panel.columns.layout.display == "none"
+    assert panel.undo_button.disabled
+
+
+def test_a_name_from_outside_is_shown_as_text(panel):
+    panel.enter(Entered(phantom(LesionType.MELANOMA), "<img src=x onerror=alert(1)>", Answers(skin_type="II")))
+    page = panel.result.value + panel.scores.value + panel.trust.value + panel.download.value
+    assert "<img src=x" not in page
+
+
+def test_an_unforeseen_failure_is_told_in_plain_words_and_logged(panel, monkeypatch, caplog):
+    monkeypatch.setattr("derm_kit.panels.triage.triage", lambda *_: 1 / 0)
+    upload(panel, phantom(LesionType.MELANOMA))
+    assert "did not foresee" in panel.notice.value
+    assert "ZeroDivisionError" in caplog.text
+    assert "ZeroDivisionError" not in panel.notice.value
+
+
+def test_the_check_of_a_map_says_one_sentence(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    panel.check_map()
+    assert "score" in panel.trust.value
+    assert "Agreement" in panel.trust.value
+
+
+def test_maps_of_one_picture_share_one_scale(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    scale = panel.viewer.scale
+    panel.of_type.value = LesionType.DERMATOFIBROMA.value
+    assert panel.viewer.scale == scale
+    assert "Dermatofibroma" in panel.trust.value
