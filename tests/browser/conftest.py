@@ -1,0 +1,88 @@
+"""One server and one browser for all tests, a fresh browser context for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+READY_S = 90
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The workbench served on a free port; stopped by Ctrl-C at the end, with no process left."""
+    _chromium()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [Path(sys.executable).with_name("derm-kit"), "serve", "--port", str(port), "--no-browser"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    base = f"http://127.0.0.1:{port}"
+    for _ in range(READY_S * 2):
+        try:
+            urllib.request.urlopen(f"{base}/voila/static/", timeout=1)
+        except urllib.error.HTTPError:
+            break
+        except OSError:
+            assert server.poll() is None, "the server stopped before it answered"
+            time.sleep(0.5)
+        else:
+            break
+    else:
+        pytest.fail(f"the server did not answer within {READY_S} s")
+    yield base
+    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    assert len(family) > 1, "a page runs in a kernel of its own"
+    server.send_signal(signal.SIGINT)
+    _, left = psutil.wait_procs(family, timeout=30)
+    assert left == [], "processes left after Ctrl-C"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium from the system."""
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A page of 1440 x 900 whose console errors and requests beyond loopback fail the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=address)
+    errors: list[str] = []
+    hosts: set[str] = set()
+    opened = context.new_page()
+    opened.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    opened.on("pageerror", lambda e: errors.append(str(e)))
+    opened.on("request", lambda r: hosts.add(r.url.split("/")[2]) if r.url.startswith(("http", "ws")) else None)
+    yield opened
+    context.close()
+    assert errors == []
+    assert hosts <= {address.removeprefix("http://")}
+
+
+def _chromium() -> str:
+    """Path of a Chromium; without one the tests skip, or fail where it is required."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found:
+        return found
+    missing = "no Chromium on this machine: the pages are not looked at"
+    if os.environ.get("DERM_KIT_REQUIRE_BROWSER"):
+        pytest.fail(missing)
+    pytest.skip(missing)

@@ -1,0 +1,101 @@
+"""The pages in a real browser: what a GP, a keyboard user and a curious outsider meet."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import cv2
+import pytest
+from playwright.sync_api import Page, expect
+
+from derm_kit.cases.phantom import draw
+from derm_kit.lesions import LesionType
+
+TRIAGE = "/voila/render/01_triage_a_case.ipynb"
+WAIT = 60_000
+
+
+@pytest.fixture(scope="module")
+def melanoma(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "phantom.png"
+    cv2.imwrite(str(path), draw(LesionType.MELANOMA, 9_000).image[..., ::-1])
+    return path
+
+
+def upload(page: Page, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose or take a picture").click()
+    chooser.value.set_files(path)
+
+
+def test_the_front_page_leads_to_page_01(page: Page):
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Start here", level=1)).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text("Not a medical device").first).to_be_visible()
+    page.get_by_role("link", name="Quick demo").click()
+    expect(page.get_by_role("heading", name="Triage a case", level=1)).to_be_visible(timeout=WAIT)
+
+
+def test_a_phantom_dropped_in_gives_the_right_words(page: Page, melanoma: Path):
+    page.goto(TRIAGE)
+    page.get_by_label("Skin type").select_option(label="II: white, usually burns", timeout=WAIT)
+    upload(page, melanoma)
+    expect(page.locator(".dk-verdict")).to_have_text("Melanoma", timeout=WAIT)
+    expect(page.get_by_text("urgent suspected cancer").first).to_be_visible()
+    expect(page.locator(".dk-scores tbody tr")).to_have_count(11)
+    expect(page.locator(".dk-viewer canvas")).to_have_attribute("data-shown", "colour")
+
+
+def test_the_untouched_picture_is_one_key_away(page: Page, melanoma: Path):
+    page.goto(TRIAGE)
+    expect(page.get_by_label("Skin type")).to_be_visible(timeout=WAIT)
+    upload(page, melanoma)
+    canvas = page.locator(".dk-viewer canvas")
+    expect(canvas).to_have_attribute("data-shown", "colour", timeout=WAIT)
+    canvas.focus()
+    page.keyboard.press("Space")
+    expect(canvas).to_have_attribute("data-shown", "picture")
+    page.keyboard.press("Space")
+    page.keyboard.press("+")
+    expect(canvas).to_have_attribute("data-shown", "colour")
+    expect(canvas).to_have_attribute("data-zoom", "1.25")
+
+
+def test_a_broken_file_gives_the_plain_message(page: Page, tmp_path: Path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing more")
+    page.goto(TRIAGE)
+    expect(page.get_by_label("Skin type")).to_be_visible(timeout=WAIT)
+    upload(page, tmp_path / "broken.jpg")
+    expect(page.get_by_role("alert")).to_contain_text("This did not work", timeout=WAIT)
+    assert "Traceback" not in page.content()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/voila/files/01_triage_a_case.ipynb",
+        "/voila/files/../pyproject.toml",
+        "/voila/render/../pyproject.toml",
+        "/voila/render/%2e%2e/pyproject.toml",
+        "/voila/api/contents/",
+        "/voila/tree/",
+        "/notebooks/01_triage_a_case.ipynb",
+        "/api/contents/01_triage_a_case.ipynb",
+        "/voila/static/../../../pyproject.toml",
+    ],
+)
+def test_nothing_but_the_app_is_served(address: str, path: str):
+    for token in ("", "?token=anything"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(address + path + token, timeout=10)
+        assert refused.value.code in (400, 403, 404, 405)
+
+
+def test_a_page_carries_its_security_policy_and_no_source(address: str):
+    with urllib.request.urlopen(address + TRIAGE, timeout=60) as answer:
+        policy, body = answer.headers["Content-Security-Policy"], answer.read().decode()
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "TriagePanel(" not in body
