@@ -83,6 +83,14 @@ def _application() -> Any:  # noqa: ANN401 - Voila carries no types
     from voila.app import Voila
     from voila.tornado.handler import TornadoVoilaHandler
 
+    class PageHandler(TornadoVoilaHandler):  # type: ignore[misc]
+        """A page, with the cookie that lets it stop its own kernel when it is closed."""
+
+        async def prepare(self) -> None:
+            """Set the cookie."""
+            await super().prepare()
+            self.xsrf_token  # noqa: B018 - reading it sets the cookie
+
     class Workbench(Voila):  # type: ignore[misc]
         """Voila without its file browser, its file handler and its contents service."""
 
@@ -108,7 +116,7 @@ def _application() -> Any:  # noqa: ANN401 - Voila carries no types
             front = url_path_join(self.server_url, "voila/render", FRONT_PAGE)
             return [
                 *kept,
-                (url_path_join(self.server_url, "/voila/render/") + PAGES, TornadoVoilaHandler, page),
+                (url_path_join(self.server_url, "/voila/render/") + PAGES, PageHandler, page),
                 (self.server_url, RedirectHandler, {"url": front, "permanent": False}),
             ]
 

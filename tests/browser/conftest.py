@@ -37,7 +37,8 @@ def address() -> Iterator[str]:
     for _ in range(READY_S * 2):
         try:
             urllib.request.urlopen(f"{base}/voila/static/", timeout=1)
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as answer:
+            answer.close()
             break
         except OSError:
             assert server.poll() is None, "the server stopped before it answered"
@@ -47,10 +48,11 @@ def address() -> Iterator[str]:
     else:
         pytest.fail(f"the server did not answer within {READY_S} s")
     yield base
-    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-    assert len(family) > 1, "a page runs in a kernel of its own"
+    kernels = psutil.Process(server.pid).children(recursive=True)
+    assert kernels, "a page runs in a kernel of its own"
     server.send_signal(signal.SIGINT)
-    _, left = psutil.wait_procs(family, timeout=30)
+    server.wait(30)
+    _, left = psutil.wait_procs(kernels, timeout=10)
     assert left == [], "processes left after Ctrl-C"
 
 
@@ -58,7 +60,9 @@ def address() -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     """Headless Chromium from the system."""
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+        found = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+        yield found
+        found.close()
 
 
 @pytest.fixture
