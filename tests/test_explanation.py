@@ -112,7 +112,7 @@ def test_an_untrained_type_or_an_unknown_method_is_refused_with_the_choices(clas
         ModelError, match=r"only a trained lesion type has a map \(found: Atypical naevus\)\. Choose one"
     ):
         explain(classifier, demo, lesion_type=LesionType.ATYPICAL_NAEVUS)
-    with pytest.raises(ModelError, match="Choose one of: grad_cam_one_pass, grad_cam"):
+    with pytest.raises(ModelError, match="Choose one of: grad_cam_one_pass, places_that_matter, grad_cam"):
         find_method("tea_leaves")
 
 
