@@ -3,9 +3,9 @@
     python models/evaluate.py RUN [--baseline RUN --baseline-model FOLDER] --out models/derm11 --weights-hash H
 
 RUN is a run folder, a parquet of scores joined with cases, or a CSV of scores with truth. Where --out holds a
-card.json, the card must be of weights H; calls are then also made free of its training shares, and what its default
-thresholds do is evaluated and written into it. The baseline's card does the first for the baseline. A second look at
-the same split with the same weights is refused unless --again says why.
+card.json, the card must be of weights H; calls are then also made free of the type shares that its scores speak of, and
+what its default thresholds do is evaluated and written into it. The baseline's card does the first for the baseline.
+A second look at the same split with the same weights is refused unless --again says why.
 """
 
 from __future__ import annotations
@@ -132,9 +132,10 @@ Evaluation = tuple[pd.DataFrame, tuple[OperatingCharacteristic, ...]]
 """Rows of results.csv, and operating characteristics for the card."""
 
 
-def training_shares(*cards: ModelCard | None) -> tuple[np.ndarray, ...]:
-    """The share (11,) of each type in what each card's model was trained on; none where a card is missing."""
-    known = [np.array([card.training_cases.get(t, 0.0) for t in LESION_TYPES]) for card in cards if card is not None]
+def spoken_shares(*cards: ModelCard | None) -> tuple[np.ndarray, ...]:
+    """The share (11,) of each type in the set that each card's scores speak of; none where a card is missing."""
+    told = [card.spoken_shares or card.training_cases for card in cards if card is not None]
+    known = [np.array([of_type.get(t, 0.0) for t in LESION_TYPES]) for of_type in told]
     return tuple(counts / counts.sum() for counts in known) if len(known) == len(cards) else ()
 
 
@@ -144,8 +145,8 @@ def evaluate(run: ScoreRun, card: ModelCard | None, about: dict[str, str], basel
 
     `about` holds date, weights_hash, split and note.
     """
-    pair = scored(run, baseline, training_shares(card, baseline_card)) if baseline is not None else None
-    rows = as_rows("model", figures(scored(run, shares=training_shares(card))), **about)
+    pair = scored(run, baseline, spoken_shares(card, baseline_card)) if baseline is not None else None
+    rows = as_rows("model", figures(scored(run, shares=spoken_shares(card))), **about)
     kept: tuple[OperatingCharacteristic, ...] = ()
     if card is not None:
         of_policy = list(operating_figures(run, TriagePolicy.from_card(card)))

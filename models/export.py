@@ -100,15 +100,22 @@ def type_shares(allowed: np.ndarray) -> np.ndarray:
     return parts.mean(axis=0)
 
 
-def prevalence_shift(allowed_train: np.ndarray) -> np.ndarray:
-    """What to add to the logits of a network trained on drawn cases so that they speak of the undrawn set: shape (K,).
+def spoken_shares(share: np.ndarray, power: float) -> np.ndarray:
+    """Shares (K,) of the set that the scores speak of: those of the training set to `power`, normalised.
+
+    1 speaks of the training set as it is, 0 of a set with every type equally frequent.
+    """
+    raised = share**power
+    return raised / raised.sum()
+
+
+def prevalence_shift(share: np.ndarray, power: float) -> np.ndarray:
+    """What to add to the logits of a network trained on drawn cases so that they speak of another set: shape (K,).
 
     Types were drawn in proportion to the square root of their size (models/train.py), so the drawn share of a type
-    is its share to the power 1/2, normalised; the shift is log(share) - log(drawn share) (Saerens 2002).
+    is its share to the power 1/2, normalised; the shift is log(share spoken of) - log(drawn share) (Saerens 2002).
     """
-    share = type_shares(allowed_train)
-    drawn = np.sqrt(share)
-    return np.log(share) - np.log(drawn / drawn.sum())
+    return np.log(spoken_shares(share, power)) - np.log(spoken_shares(share, 0.5))
 
 
 def fit_temperature(logits: np.ndarray, allowed: np.ndarray) -> float:
@@ -169,10 +176,14 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, required=True, help="averaged weights from models/train.py")
     parser.add_argument("--architecture", default="tf_efficientnet_lite2")
-    parser.add_argument("--input-size", type=int, default=224, help="side of the network's input, px")
+    parser.add_argument("--input-size", type=int, default=256, help="side of the network's input, px")
     parser.add_argument(
         "--drawn-as-they-are", action="store_true", help="the stage did not favour rare types (the baseline)"
     )
+    parser.add_argument(
+        "--prevalence-power", type=float, default=1.0,
+        help="the scores speak of the training set's shares to this power; chosen on validation",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", required=True)
     args = parser.parse_args()
@@ -185,10 +196,12 @@ def main() -> None:
     types = [t for t, n in zip(LESION_TYPES, named, strict=True) if n]
     train_truth, validation_truth = truth_matrix(train, types), truth_matrix(validation, types)
 
+    shares = type_shares(train_truth)
     network = build_network(args.architecture, len(types))
     state = load_file(args.weights)
     if not args.drawn_as_they_are:
-        state["classifier.bias"] += torch.from_numpy(prevalence_shift(train_truth).astype(np.float32))
+        shift = prevalence_shift(shares, args.prevalence_power)
+        state["classifier.bias"] += torch.from_numpy(shift.astype(np.float32))
     network.load_state_dict(state)
     network.eval()
     save_file(state, args.out / WEIGHTS_FILE)
@@ -206,7 +219,7 @@ def main() -> None:
     scores = np.full((len(validation), len(LESION_TYPES)), np.nan, np.float32)
     scores[:, [LESION_TYPES.index(t) for t in types]] = softmax(logits / np.float32(temperature))
     truth = [parse_truth(t) for t in validation.cases["truth"]]
-    shares = type_shares(train_truth)
+    spoken = spoken_shares(shares, 1.0 if args.drawn_as_they_are else args.prevalence_power)
     card = ModelCard(
         name="derm11",
         version=args.version,
@@ -221,6 +234,7 @@ def main() -> None:
         training_cases={
             t: round(float(s) * int(train_truth.any(axis=1).sum()), 1) for t, s in zip(types, shares, strict=True)
         },
+        spoken_shares={t: round(float(s), 4) for t, s in zip(types, spoken, strict=True)},
         calibrated_on=f"validation, {int(validation_truth.any(axis=1).sum())} labelled cases",
         intended_use="Research and teaching on dermoscopic images of single skin lesions in adults.",
         not_for="Not a medical device. Not for diagnosis, treatment or triage of patients.",

@@ -120,6 +120,8 @@ def _last(results: pd.DataFrame, weights: str, split: str) -> Rows:
 def _what_it_is(card: dict[str, Any], weights: str, untrained: str) -> str:
     size = card["preprocessing"]["input_size_px"]
     cases = "; ".join(f"{t.label.lower()} {card['training_cases'][t]:g}" for t in LESION_TYPES if t in card["types"])
+    shares = card.get("spoken_shares") or {}
+    spoken = "; ".join(f"{t.label.lower()} {shares[t]:.1%}" for t in LESION_TYPES if t in shares) or "as in training"
     return f"""## What it is
 
 A network ({card["architecture"]}, input {size} x {size} px, central square) that gives a score to each of
@@ -141,10 +143,12 @@ Training cases, open diagnoses counted in parts: {cases}.
 ## How it was trained
 
 `models/train.py` is the recipe: ImageNet weights, growing picture sizes, pairs of pictures mixed, a label that leaves
-the type open trained on the sum of its types' probabilities, rare types drawn more often and that put right in the last
-bias, a small share of phantoms; at the end the network also learns what three teachers, trained on the same pictures,
-say together. `models/export.py` chose temperature ({card["temperature"]:.3f}) and thresholds on `validation`.
-`reference` was opened by `models/evaluate.py` only; each look is in the log below."""
+the type open trained on the sum of its types' probabilities, rare types drawn more often, a small share of phantoms; at
+the end the network also learns what three teachers, trained on the same pictures, say together. Input size, last bias,
+temperature ({card["temperature"]:.3f}) and thresholds were chosen on `validation` (`models/export.py`). `reference` was
+opened by `models/evaluate.py` only; each look is in the log below.
+
+Scores speak of a set in which the types have these shares: {spoken}."""
 
 
 def _on_reference(rows: Rows) -> str:
@@ -159,7 +163,7 @@ the difference is paired. Intervals assume independent lesions, as no source nam
 ### Per lesion type
 
 Recall is the share of a type's cases whose highest score is that type; prevalence-free after dividing each score by its
-type's share in the training cases, to which scores are calibrated. AUC is against every other labelled case.
+type's share in the set that the scores speak of. AUC is against every other labelled case.
 
 {_types(rows)}
 
@@ -237,14 +241,7 @@ def _thresholds(rows: Rows) -> str:
         return "No default thresholds were evaluated."
     found = [(t, [rows.get(("model", metric, "type", t.value)) for metric in metrics]) for t in FLAGGED]
     lines = [(t.label, _count(cells[0]), *(_cell(cell) for cell in cells)) for t, cells in found]
-    head = (
-        "type",
-        "cases",
-        "caught, all cases",
-        "caught as own type",
-        "caught, decided cases only",
-        "to clinician review",
-    )
+    head = ("type", "cases", "caught, all cases", "as own type", "caught, decided cases only", "to clinician review")
     return _table(head, lines)
 
 

@@ -70,7 +70,8 @@ class ModelCard(_Part):
     """Meaning, limits and hashes of one set of weights.
 
     `types` are the trained lesion types in the order of the network's logits; every other type scores NaN.
-    Scores are softmax(logits / temperature).
+    Scores are softmax(logits / temperature). `training_cases` counts the pictures of each type, open diagnoses in
+    parts; `spoken_shares` are the shares of the set that the scores speak of (empty: those of the training cases).
     """
 
     schema_version: Literal[1] = 1
@@ -85,6 +86,7 @@ class ModelCard(_Part):
     operating_characteristics: tuple[OperatingCharacteristic, ...]
     constancy: Constancy
     training_cases: dict[LesionType, float]
+    spoken_shares: dict[LesionType, Probability] = Field(default_factory=dict)
     calibrated_on: str
     intended_use: str
     not_for: str
