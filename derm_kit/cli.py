@@ -1,4 +1,4 @@
-"""The command line: derm-kit score, show, decide, cohort, policy, check, phantoms, serve."""
+"""The command line: derm-kit score, show, decide, cohort, policy, check, phantoms, fetch-isic, serve."""
 
 from __future__ import annotations
 
@@ -178,6 +178,32 @@ def phantoms(
             next_step="Name another folder.",
         ) from None
     console.print(f"{each * len(LESION_TYPES)} phantoms in {escape(str(folder))}. They are test objects, not patients.")
+
+
+@app.command()
+def fetch_isic(
+    reference: Annotated[bool, typer.Option("--reference", help="Pictures of the reference cases.")] = False,
+    search: Annotated[str, typer.Option(help="Pictures of a search in the archive's own words.")] = "",
+    n: Annotated[int, typer.Option("--n", min=1, help="How many pictures at most.")] = 60,
+    out: Annotated[Path | None, typer.Option(help="Folder to fill. Left out: derm-kit's own.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the download.")] = False,
+) -> None:
+    """Bring real pictures from the ISIC Archive, with attribution; number, size and licences are said first."""
+    from tqdm.auto import tqdm
+
+    from derm_kit.cases import isic
+    from derm_kit.cases.pictures import fetched_folder
+
+    if reference == bool(search):
+        raise typer.BadParameter("say either --reference or --search WORDS")
+    found = isic.find_by_search(search, n) if search else isic.find_by_id(list(_read_run(None).cases["case_id"][:n]))
+    folder = out or fetched_folder()
+    console.print(f"{found.sentence} They go to {escape(str(folder))}; each keeps its own licence.")
+    if not found.records or not (yes or typer.confirm("Fetch them?")):
+        raise typer.Exit(0 if found.records else 1)
+    with tqdm(total=len(found.records), unit="picture", desc="Fetching", disable=None) as bar:
+        isic.download(found, folder, advance=lambda k: bar.update(k) and None)
+    console.print(f"Fetched {len(found.records)} pictures to {escape(str(folder))}, attribution in attribution.txt.")
 
 
 @app.command()
