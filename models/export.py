@@ -118,12 +118,12 @@ def prevalence_shift(share: np.ndarray, power: float) -> np.ndarray:
     return np.log(spoken_shares(share, power)) - np.log(spoken_shares(share, 0.5))
 
 
-def fit_temperature(logits: np.ndarray, allowed: np.ndarray) -> float:
-    """Temperature of least negative log-likelihood of the allowed types (Guo 2017)."""
+def fit_temperature(logits: np.ndarray, shift: np.ndarray, allowed: np.ndarray) -> float:
+    """Temperature T at which softmax(logits / T + shift) has the least negative log-likelihood (Guo 2017)."""
     labelled = allowed.any(axis=1)
 
     def loss(log_t: float) -> float:
-        p = softmax(logits[labelled] / np.exp(log_t))
+        p = softmax(logits[labelled] / np.exp(log_t) + shift)
         return float(-np.log((p * allowed[labelled]).sum(axis=1) + 1e-12).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
@@ -197,19 +197,21 @@ def main() -> None:
     train_truth, validation_truth = truth_matrix(train, types), truth_matrix(validation, types)
 
     shares = type_shares(train_truth)
+    power = 1.0 if args.drawn_as_they_are else args.prevalence_power
+    shift = np.zeros(len(types)) if args.drawn_as_they_are else prevalence_shift(shares, power)
+    rule = Preprocessing(input_size_px=args.input_size, mean=127.5, std=127.5)
     network = build_network(args.architecture, len(types))
     state = load_file(args.weights)
-    if not args.drawn_as_they_are:
-        shift = prevalence_shift(shares, args.prevalence_power)
-        state["classifier.bias"] += torch.from_numpy(shift.astype(np.float32))
     network.load_state_dict(state)
-    network.eval()
-    save_file(state, args.out / WEIGHTS_FILE)
-    rule = Preprocessing(input_size_px=args.input_size, mean=127.5, std=127.5)
     write_onnx(WithFeatureMap(network).eval(), args.out / ONNX_FILE, rule.input_size_px)
-
     logits, _ = forward(args.out / ONNX_FILE, validation, rule)
-    temperature = fit_temperature(logits, validation_truth)
+    temperature = fit_temperature(logits, shift, validation_truth)
+    inside = (temperature * shift).astype(np.float32)
+    logits += inside
+    state["classifier.bias"] += torch.from_numpy(inside)
+    network.load_state_dict(state)
+    write_onnx(WithFeatureMap(network).eval(), args.out / ONNX_FILE, rule.input_size_px)
+    save_file(state, args.out / WEIGHTS_FILE)
     _, pooled = forward(args.out / ONNX_FILE, train, rule)
     components = min(COMPONENTS, len(pooled))
     pca = PCA(components, svd_solver="randomized", random_state=0).fit(pooled)
@@ -219,7 +221,7 @@ def main() -> None:
     scores = np.full((len(validation), len(LESION_TYPES)), np.nan, np.float32)
     scores[:, [LESION_TYPES.index(t) for t in types]] = softmax(logits / np.float32(temperature))
     truth = [parse_truth(t) for t in validation.cases["truth"]]
-    spoken = spoken_shares(shares, 1.0 if args.drawn_as_they_are else args.prevalence_power)
+    spoken = spoken_shares(shares, power)
     card = ModelCard(
         name="derm11",
         version=args.version,

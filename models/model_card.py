@@ -142,9 +142,8 @@ Training cases, open diagnoses counted in parts: {cases}.
 
 ## How it was trained
 
-`models/train.py` is the recipe: ImageNet weights, growing picture sizes, pairs of pictures mixed, a label that leaves
-the type open trained on the sum of its types' probabilities, rare types drawn more often, a small share of phantoms; at
-the end the network also learns what three teachers, trained on the same pictures, say together. Input size, last bias,
+`models/train.py` is the recipe: ImageNet weights, growing picture sizes, a label that leaves the type open trained on
+the sum of its types' probabilities, rare types drawn more often, a small share of phantoms. Input size, last bias,
 temperature ({card["temperature"]:.3f}) and thresholds were chosen on `validation` (`models/export.py`). `reference` was
 opened by `models/evaluate.py` only; each look is in the log below.
 

@@ -92,7 +92,7 @@ def test_explain_takes_each_cases_highest_score_or_the_type_asked_for(classifier
     assert highest.lesion_types == tuple(classifier.card.types[k] for k in classifier.infer(squares).logits.argmax(1))
     asked = explain(classifier, few, lesion_type=LesionType.MELANOMA, batch_size=2)
     assert set(asked.lesion_types) == {LesionType.MELANOMA}
-    assert asked.maps.shape == highest.maps.shape == (3, 7, 7)
+    assert asked.maps.shape == highest.maps.shape == (3, 8, 8)
 
 
 def test_a_picture_that_cannot_be_read_has_a_reason_and_no_map(classifier, tmp_path):
@@ -133,7 +133,7 @@ def test_a_first_map_needs_no_torch():
     script = (
         "import sys, numpy as np; from derm_kit import Classifier, LESION_TYPES;"
         "from derm_kit.model.explanation import METHODS, DEFAULT_METHOD; c = Classifier(device='cpu');"
-        "METHODS[DEFAULT_METHOD].maps(c, np.zeros((1, 224, 224, 3), np.uint8), np.array([0]));"
+        "METHODS[DEFAULT_METHOD].maps(c, c.square(np.zeros((300, 300, 3), np.uint8))[None], np.array([0]));"
         "sys.exit(any(m in sys.modules for m in ('torch', 'captum', 'pytorch_grad_cam', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

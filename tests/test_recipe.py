@@ -45,7 +45,7 @@ def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("work")
     tiny = {"architecture": "tf_efficientnet_lite0", "sizes": (64,), "batch_size": 8, "phantoms_a_type": 1}
     recipe.run_stage(data, work, "small", replace(recipe.STAGES["small"], **tiny), seed=1)
-    finish = replace(recipe.STAGES["finish"], **tiny, start_from="small", teachers=("small",))
+    finish = replace(recipe.STAGES["second"], **tiny, start_from="small", teachers=("small",))
     recipe.run_stage(data, work, "finish", finish, seed=2)
     command = [MODELS / "export.py", data, "--weights", work / "finish.safetensors", "--out", work / "model"]
     done = subprocess.run(
@@ -95,7 +95,7 @@ def test_a_pupil_that_says_what_its_teachers_say_pays_only_their_entropy():
     x = torch.randn(4, 3, 2, 2)
     said = torch.stack([t(x).softmax(1) for t in teachers]).mean(0).detach()
     pupil = _Says(said.log())
-    stage = replace(recipe.STAGES["finish"], mixup=0.0, soft_share=1.0)
+    stage = replace(recipe.STAGES["second"], mixup=0.0, soft_share=1.0)
     loss = recipe.batch_loss(pupil, teachers, stage, x, torch.ones(4, 3, dtype=torch.bool), np.random.default_rng(0))
     assert loss.item() == pytest.approx(-(said * said.log()).sum(1).mean().item(), rel=2e-2)
 

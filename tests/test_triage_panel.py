@@ -55,7 +55,7 @@ def test_the_pathway_waits_for_the_skin_type_and_then_says_the_suspected_type(pa
     assert "If you are worried, refer" in panel.result.value
     assert "atypical naevus" in panel.result.value
     assert "Weakest source" in panel.result.value
-    assert panel.viewer.map_shape == (7, 7)
+    assert panel.viewer.map_shape == (8, 8)
     assert "Download summary" in panel.download.value
 
 
