@@ -10,7 +10,7 @@ that, once per released weights).
 
 Two more networks wait to be learnt from: `small` and `second_body` see mixed pairs of pictures, and `second` learns in
 part from the labels, in part from what `finish`, `small` and `second_body` say together. Alone it is no better than
-`finish` on validation; the two averaged are (negative log-likelihood .590 against .609, melanoma AUC .940 against .934).
+`finish` on validation; the two averaged are (negative log-likelihood .590 against .609, melanoma AUC .940 to .934).
 
 On a CPU the allocator matters: with MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=16000000000
 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the environment a step takes little more than half the time.

@@ -62,7 +62,8 @@ def test_a_type_with_pictures_is_trained_and_scored(model: Path):
     card = load_card(model)
     assert card.untrained == ()
     assert LesionType.ATYPICAL_NAEVUS in card.operating_points
-    scores = Classifier(model, "cpu").infer(np.full((1, 224, 224, 3), 128, np.uint8)).scores
+    classifier = Classifier(model, "cpu")
+    scores = classifier.infer(classifier.square(np.full((300, 300, 3), 128, np.uint8))[None]).scores
     assert not np.isnan(scores).any()
 
 
