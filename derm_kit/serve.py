@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,7 @@ def serve(port: int = PORT, address: str = "127.0.0.1", *, open_browser: bool = 
     workbench.initialize(["--no-browser"] if not open_browser else [])
     workbench.ip, workbench.port, workbench.port_retries = address, port, 0
     shown = f"[{address}]" if ":" in address else address
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this in the background ignores it
     ready(f"The workbench is open at http://{shown}:{port}/ and stays open until you press Ctrl-C.")
     workbench.start()
 
