@@ -70,7 +70,7 @@ def _require_free(address: str, port: int) -> None:
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         raise ServeError(
-            "the port is free" if taken else f"the address can be listened on ({error.strerror})",
+            "the workbench needs a free port" if taken else f"the address can be listened on ({error.strerror})",
             case=f"{address}:{port}",
             next_step=f"Another program uses it: name another with --port {port + 1}."
             if taken

@@ -15,9 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from derm_kit import read
 from derm_kit.cases import isic
+from derm_kit.cli import app
 from derm_kit.errors import CohortError
 
 KNOWN = {f"ISIC_{i:07}": ("CC-0" if i % 3 else "CC-BY-NC") for i in range(50)}
@@ -117,6 +119,18 @@ def test_what_is_already_there_is_not_fetched_again(archive, tmp_path):
     Archive.fetched.clear()
     isic.download(found, tmp_path, archive=archive)
     assert Archive.fetched == [f"/files/{next(iter(KNOWN))}.jpg"]
+
+
+def test_the_command_says_size_and_licences_and_asks_before_it_fetches(archive, tmp_path, monkeypatch):
+    real = isic._isic_cli
+    monkeypatch.setattr(isic, "_isic_cli", lambda _: real(archive))
+    command = ["fetch-isic", "--search", "sex:female", "--n", "3", "--out", str(tmp_path / "isic")]
+    refused = CliRunner().invoke(app, command, input="n\n")
+    assert "3 pictures, 0 MB, licences: CC-0 (2), CC-BY-NC (1)" in refused.output
+    assert not (tmp_path / "isic").exists()
+    fetched = CliRunner().invoke(app, [*command, "--yes"])
+    assert fetched.exit_code == 0, fetched.output
+    assert len(list((tmp_path / "isic").glob("*.jpg"))) == 3
 
 
 def test_without_isic_cli_the_extra_is_named(monkeypatch):

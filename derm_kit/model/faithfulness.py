@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Classifier, Floats, Pixels
@@ -112,10 +112,10 @@ def points_at_lesion(drawn: Floats, mask: Mask) -> bool:
 
 def agreement(one: Floats, other: Floats) -> float:
     """Spearman's rank correlation of two maps on the same grid of places; NaN where a map is flat."""
-    a, b = (rankdata(on_grid(drawn)) for drawn in (one, other))
-    if a.std() == 0 or b.std() == 0:
+    a, b = (on_grid(drawn).ravel() for drawn in (one, other))
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
+    return float(spearmanr(a, b).statistic)
 
 
 def on_grid(drawn: Floats) -> Floats:

@@ -18,9 +18,9 @@ import numpy as np
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Floats
+from derm_kit.triage.policy import SAFETY_NET
 
 BANNER = "For research and teaching. Not a medical device."
-SAFETY_NET = "If you are worried, refer: this result never overrides clinical suspicion."
 FOOTER = "Independent work, not affiliated with Skin Analytics or the NHS."
 KINDS = {"info": "Note", "warning": "Take care", "error": "This did not work", "success": "Done"}
 

@@ -8,8 +8,8 @@ from html import escape
 import cv2
 
 from derm_kit.model.card import ModelCard
-from derm_kit.panels.parts import BANNER, FOOTER, SAFETY_NET, scores_html
-from derm_kit.triage.policy import TriagePolicy
+from derm_kit.panels.parts import BANNER, FOOTER, scores_html
+from derm_kit.triage.policy import SAFETY_NET, TriagePolicy
 from derm_kit.triage.single import EXCLUSIONS, SKIN_TYPES, TriagedCase
 
 _STYLE = """
@@ -33,7 +33,7 @@ def summary_html(case: TriagedCase, policy: TriagePolicy, card: ModelCard) -> st
 <img src="data:image/jpeg;base64,{picture}" alt="The part of the picture that the model saw">
 <h1>{escape(suspected)}</h1>
 <p><strong>Next step:</strong> {escape(str(case.disposition))} (a default: confirm locally).</p>
-<p><strong>Why:</strong> {escape(case.reason)}.</p>
+<p><strong>Why:</strong> {escape(case.why)}</p>
 <p><strong>Said of the case:</strong> skin type {escape(case.answers.skin_type)} ({escape(skin)}); exclusions:
 {escape(ticked)}.</p>
 {scores_html(case.scores, policy.thresholds, case.suspected)}

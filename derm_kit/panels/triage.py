@@ -14,19 +14,19 @@ from derm_kit.cases.phantom import demo_cohort
 from derm_kit.errors import CaseError
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model import faithfulness
-from derm_kit.model.classifier import Classifier
+from derm_kit.model.classifier import Classifier, Floats
 from derm_kit.model.explanation import one_pass_maps
-from derm_kit.panels.parts import SAFETY_NET, Panel, guarded, notice_html, page, proportion_html, scores_html, section
+from derm_kit.panels.parts import Panel, guarded, notice_html, page, proportion_html, scores_html, section
 from derm_kit.panels.summary import summary_html
 from derm_kit.panels.viewer import MODES, PictureViewer
-from derm_kit.triage.policy import Disposition, TriagePolicy
+from derm_kit.triage.policy import SAFETY_NET, Disposition, TriagePolicy
 from derm_kit.triage.single import EXCLUSIONS, SKIN_TYPES, Answers, TriagedCase, measured_sensitivity, triage
 
 LARGEST_MB = 20
 NOT_SAID = "Not answered yet"
 UNSEEN = (
     "What this model cannot see: {untrained}; Merkel cell carcinoma, lymphoma, metastases and combinations of lesions. "
-    "Lesions without pigment were not tested. Brown and black skin were hardly in its training pictures."
+    "Lesions without pigment were not tested. How it does on brown and black skin is not known: too few such pictures."
 )
 
 
@@ -194,7 +194,7 @@ class TriagePanel(Panel):
 
     def _show_map(self, lesion_type: LesionType) -> None:
         assert self.case is not None  # noqa: S101 - a map is only ever asked for beside a case
-        maps = np.maximum(one_pass_maps(self.case.inference, self._classifier)[0], 0)
+        maps = self._maps(self.case)
         drawn = maps[self._classifier.card.types.index(lesion_type)]
         self.viewer.show_map(drawn, float(maps.max()))
         self.viewer.mode = self.mode.value
@@ -204,6 +204,9 @@ class TriagePanel(Panel):
             f"maps of a picture share one scale; this one's strongest place has {strength:.0%} of it.</p>"
         )
 
+    def _maps(self, case: TriagedCase) -> Floats:
+        return np.asarray(np.maximum(one_pass_maps(case.inference, self._classifier)[0], 0), np.float32)
+
     @guarded
     def check_map(self) -> None:
         """Measure how far the map shown can be trusted, and say it in one sentence."""
@@ -211,7 +214,7 @@ class TriagePanel(Panel):
             return
         lesion_type = LesionType(self.of_type.value)
         column = self._classifier.card.types.index(lesion_type)
-        drawn = np.maximum(one_pass_maps(self.case.inference, self._classifier)[0, column], 0)
+        drawn = self._maps(self.case)[column]
         found = faithfulness.measure(self._classifier, self.case.square, drawn, lesion_type)
         other = faithfulness.places_that_matter(self._classifier, self.case.square[None], np.array([column]))[0]
         same = faithfulness.agreement(drawn, other)
@@ -230,7 +233,7 @@ class TriagePanel(Panel):
         head = "Clinician review" if review else case.suspected.label if case.suspected else "No flagged type"
         lines = [
             f"<p class='dk-verdict'>{escape(head)}</p>",
-            f"<p>{escape(case.reason[0].upper() + case.reason[1:])}.</p>",
+            f"<p>{escape(case.why)}</p>",
         ]
         if case.suspected:
             lines.append(f"<p>{escape(case.suspected.plain)}</p>")

@@ -76,6 +76,11 @@ class TriagedCase:
         return LESION_TYPES[int(np.nanargmax(self.scores))]
 
     @property
+    def why(self) -> str:
+        """The reason as a whole sentence, with its capital and one full stop."""
+        return f"{self.reason[0].upper()}{self.reason[1:].rstrip('.')}."
+
+    @property
     def explained(self) -> LesionType:
         """The type whose map is shown first: the suspected one, else that of the highest score."""
         return self.suspected or self.highest

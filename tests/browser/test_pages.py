@@ -72,6 +72,35 @@ def test_a_broken_file_gives_the_plain_message(page: Page, tmp_path: Path):
     assert "Traceback" not in page.content()
 
 
+def test_nothing_is_cut_off_on_a_narrow_screen(page: Page, melanoma: Path):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(TRIAGE)
+    expect(page.get_by_label("Skin type")).to_be_visible(timeout=WAIT)
+    upload(page, melanoma)
+    expect(page.locator(".dk-scores tbody tr")).to_have_count(11, timeout=WAIT)
+    rights = page.evaluate(
+        "[...document.querySelectorAll('.dk-page h2, .dk-page p, .dk-page select, .dk-page canvas, .dk-scores td')]"
+        ".map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(rights) <= 390
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+def test_text_stands_out_from_its_ground_in_both_schemes(page: Page, scheme: str, dark: bool):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(TRIAGE)
+    expect(page.get_by_label("Skin type")).to_be_visible(timeout=WAIT)
+    light = (
+        "([q, what]) => getComputedStyle(document.querySelector(q))[what].match(/[0-9]+/g).slice(0, 3)"
+        ".reduce((a, b) => a + Number(b), 0) / 765"
+    )
+    grounds = [page.evaluate(light, [q, "backgroundColor"]) for q in ("body", ".dk-section")]
+    inks = [page.evaluate(light, [q, "color"]) for q in (".dk-page h1", ".dk-section h2", ".dk-section p", ".dk-lead")]
+    if dark:
+        grounds, inks = [1 - g for g in grounds], [1 - i for i in inks]
+    assert min(grounds) - max(inks) > 0.45
+
+
 @pytest.mark.parametrize(
     "path",
     [
