@@ -78,11 +78,14 @@ def test_nothing_is_cut_off_on_a_narrow_screen(page: Page, melanoma: Path):
     expect(page.get_by_label("Skin type")).to_be_visible(timeout=WAIT)
     upload(page, melanoma)
     expect(page.locator(".dk-scores tbody tr")).to_have_count(11, timeout=WAIT)
-    rights = page.evaluate(
-        "[...document.querySelectorAll('.dk-page h2, .dk-page p, .dk-page select, .dk-page canvas, .dk-scores td')]"
-        ".map(e => e.getBoundingClientRect().right)"
+    past_the_edge = page.evaluate(
+        "[...document.querySelectorAll('.dk-section h2, .dk-section p, .dk-section select, .dk-section canvas, "
+        ".dk-section td')].map(e => "
+        "Math.max(e.getBoundingClientRect().right, e.scrollWidth > e.clientWidth + 1 ? 1e4 : 0)"
+        " - e.closest('.dk-section').getBoundingClientRect().right)"
     )
-    assert max(rights) <= 390
+    assert max(past_the_edge) < 0
+    assert page.evaluate("document.querySelector('.dk-section').getBoundingClientRect().right") <= 390
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
