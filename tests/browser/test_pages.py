@@ -80,7 +80,7 @@ def test_nothing_is_cut_off_on_a_narrow_screen(page: Page, melanoma: Path):
     expect(page.locator(".dk-scores tbody tr")).to_have_count(11, timeout=WAIT)
     past_the_edge = page.evaluate(
         "[...document.querySelectorAll('.dk-section h2, .dk-section p, .dk-section select, .dk-section canvas, "
-        ".dk-section td')].map(e => "
+        ".dk-section td, .dk-section th')].map(e => "
         "Math.max(e.getBoundingClientRect().right, e.scrollWidth > e.clientWidth + 1 ? 1e4 : 0)"
         " - e.closest('.dk-section').getBoundingClientRect().right)"
     )
