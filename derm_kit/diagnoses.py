@@ -205,11 +205,20 @@ def lesion_types(diagnosis: str, *more: str) -> frozenset[LesionType]:
 
     Raises DiagnosisError where a part is in no vocabulary, or where parts contradict each other.
     """
-    return _resolve((diagnosis, *more))
+    possible = _resolve((diagnosis, *more))
+    return frozenset() if _OUTSIDE in possible else frozenset(kind for kind in possible if kind is not None)
+
+
+def is_outside(diagnosis: str) -> bool:
+    """Whether a diagnosis is known to be none of the eleven lesion types, as "INF" or "Angiofibroma" are.
+
+    Raises DiagnosisError as `lesion_types` does.
+    """
+    return _resolve((diagnosis,)) == {_OUTSIDE}
 
 
 @lru_cache(maxsize=4096)
-def _resolve(texts: tuple[str, ...]) -> frozenset[LesionType]:
+def _resolve(texts: tuple[str, ...]) -> _Open:
     parts = [part for text in texts for part in text.split(":") if part.strip()]
     known = {_look_up(part) for part in parts}
     paths = [path for path, _ in known if path]
@@ -223,7 +232,7 @@ def _resolve(texts: tuple[str, ...]) -> frozenset[LesionType]:
             value=" + ".join(parts),
             next_step="Correct the case's diagnosis, or keep only the part that holds.",
         )
-    return frozenset() if _OUTSIDE in possible else frozenset(kind for kind in possible if kind is not None)
+    return possible
 
 
 def _look_up(part: str) -> tuple[str, _Open]:

@@ -188,21 +188,21 @@ def test_isic_2019_one_hot_ground_truth(tmp_path):
     cohort = read(folder(tmp_path, table, *[f"ISIC_{i}.jpg" for i in range(1, 5)], name="truth.csv"))
     assert cohort.cases["truth"].tolist() == ["melanoma", "squamous_cell_carcinoma", "", ""]
     assert cohort.cases["diagnosis"].tolist() == ["MEL", "SCC", "UNK", ""]
-    assert "not exactly one of the one-hot columns is 1, truth left empty: 1." in noted(cohort)
+    assert "not exactly one of the one-hot columns is 1, no truth taken from them: 1." in noted(cohort)
 
 
 def test_a_diagnosis_in_no_vocabulary_is_counted_and_left_empty(tmp_path):
     rows = "".join(f"I{i},{'wibble' if i < 3 else 'nevus'}\n" for i in range(5))
     cohort = read(folder(tmp_path, "image_id,diagnosis\n" + rows, *[f"I{i}.jpg" for i in range(5)]))
     assert cohort.cases["truth"].tolist() == ["", "", "", "benign_naevus", "benign_naevus"]
-    assert "Diagnoses not understood, truth left empty: 3 rows: wibble (3)." in cohort.notes
+    assert "Diagnoses not understood, no truth taken from them: 3 rows: wibble (3)." in cohort.notes
 
 
 def test_lesion_types_in_any_order_are_put_in_order_of_risk(tmp_path):
     table = "image_id,lesion_types\nI1,solar_lentigo|seborrhoeic_keratosis\nI2,mole\n"
     cohort = read(folder(tmp_path, table, "I1.jpg", "I2.jpg"))
     assert cohort.cases["truth"].tolist() == ["seborrhoeic_keratosis|solar_lentigo", ""]
-    assert "Lesion types not understood, truth left empty: 1 rows: mole (1)." in cohort.notes
+    assert "Lesion types not understood, no truth taken from them: 1 rows: mole (1)." in cohort.notes
 
 
 def test_a_lone_table_finds_its_pictures_beside_it(tmp_path):
@@ -388,9 +388,9 @@ def test_tables_that_cannot_be_a_cohort_are_refused(tmp_path, content, word):
 def test_folders_that_cannot_be_a_cohort_are_refused(tmp_path):
     with pytest.raises(CohortError, match="at least one picture"):
         read(tmp_path)
-    for name in ("one.csv", "two.csv"):
-        (tmp_path / name).write_text("image_id\na\n")
-    with pytest.raises(CohortError, match="one table") as caught:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text(f"image_id\n{name}\n")
+    with pytest.raises(CohortError, match="must share case ids") as caught:
         read(tmp_path)
     assert "--table" in caught.value.next_step
     (tmp_path / "archive.zip").write_bytes(b"PK\x03\x04")

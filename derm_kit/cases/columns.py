@@ -25,7 +25,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "lesion_id": ("group_id", "lesion_id", "lesion"),
     "patient_id": ("patient_id", "patient", "subject_id", "participant_id"),
     "truth": ("truth", "lesion_types", "lesion_type"),
-    "diagnosis": ("diagnosis", "dx", "diagnostic", "label"),
+    "diagnosis": ("diagnosis", "dx", "diagnostic", "label", "diagnosis_full"),
     "truth_source": ("truth_source", "diagnosis_source", "diagnosis_confirm_type", "dx_type"),
     "age_years": ("age_years", "age_approx", "age"),
     "sex": ("sex", "gender"),
@@ -52,7 +52,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Cohort column -> names it is read from, first choice first.
 
-PAD-UFES-20 writes `fitspatrick`, and a file name as `img_id`.
+PAD-UFES-20 writes `fitspatrick`, and a file name as `img_id`; MILK10k's supplement writes `diagnosis_full`.
 """
 
 DETAILS: Final[tuple[str, ...]] = (

@@ -1,7 +1,8 @@
-"""The rows of a table as cases: columns understood, pictures found, what cannot become a case refused by line."""
+"""The rows of tables as cases: columns understood, pictures found, what cannot become a case refused by line."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from derm_kit.cases.folders import (
     path_fault,
     suffix,
 )
+from derm_kit.cases.joins import Part, joined
 from derm_kit.cases.tables import read_table
 from derm_kit.cases.values import Text
 from derm_kit.errors import CohortError, printable
@@ -35,42 +37,70 @@ _AS_GIVEN: Final = (
     "licence",
     "attribution",
 )  # fmt: skip
+_IDS: Final = ("case_id", "image", "lesion_id")
 _MOST_FOLDERS: Final = 10_000
 
 
-def read_rows(root: Path, path: Path, found: Listing | None) -> Cohort:
-    """The rows of the table at `path`, with their pictures in `root`, as a cohort.
+class _NoIdsError(CohortError):
+    """A table in which no column says whose its rows are."""
 
-    `found` lists `root`; None means that the table stands alone, and may have no pictures at all. Raises CohortError.
+
+def read_rows(root: Path, paths: Sequence[Path], found: Listing | None) -> Cohort:
+    """The rows of the table in `paths`, or of several tables joined, with their pictures in `root`, as a cohort.
+
+    `found` lists `root`; None means that a table stands alone, and may have no pictures at all. Of several tables one
+    without ids is left out and noted. Raises CohortError.
     """
+    notes: list[str] = []
+    rejects: list[Reject] = []
+    parts: dict[Path, Part] = {}
+    for path in paths:
+        try:
+            parts[path] = _part(path, rejects, notes, several=len(paths) > 1)
+        except _NoIdsError as error:
+            if len(paths) == 1:
+                raise
+            notes.append(f"{path.name} is not read, no column says whose its rows are: {printable(error.value)}.")
+    if not any(part.key == "case_id" for part in parts.values()):
+        raise _no_ids(root, [path.name for path in paths])
+    first, *more = parts.values()
+    cases = joined(root, [first, *more], rejects, notes) if more else _alone(first)
+    cases = _locate(root, first.name, cases, found, rejects, notes)
+    files, lines = cases.pop("_file").tolist(), cases.pop("_line").tolist()
+    cases = sound_rows(cases, lambda i: f"{files[i]}, line {lines[i]}", rejects)
+    if found is not None:
+        notes += found.others({*cases["image"], *cases["mask"], *(p.name for p in parts if p.parent == root)})
+    name = printable(paths[0].stem if found is None else root.resolve().name)
+    return Cohort(name, complete(cases), reject_table(rejects), tuple(notes), root)
+
+
+def _part(path: Path, rejects: list[Reject], notes: list[str], *, several: bool) -> Part:
+    """The rows of one table; only of `several` tables may it be one of lesions."""
     understood: list[Understood] = []
 
     def wanted(header: tuple[str, ...]) -> list[int]:
-        understood.append(_understand(path, header))
+        understood.append(_understand(path, header, several=several))
         return understood[0].positions
 
     table = read_table(path, wanted)
     columns = understood[0]
-    notes = [*columns.sentences(path.name), *table.notes]
-    id_at = next(k for field in ("case_id", "image") for k in columns.fields.get(field, ())[:1])
-    rejects: list[Reject] = [
+    id_at = next(k for field in _IDS for k in columns.fields.get(field, ())[:1])
+    rejects += [
         (cells[id_at] if id_at < len(cells) else "", f"{path.name}, line {line}", rule, next_step)
         for line, cells, rule, next_step in table.refused
     ]
-    cases = _Cells(columns, table.frame).cases(notes)
+    on_cells: list[str] = []
+    cases = _Cells(columns, table.frame).cases(on_cells)
     cases["_line"] = table.line
-    cases = _locate(root, path, cases, found, rejects, notes)
-    lines = cases.pop("_line").to_numpy()
-    cases = sound_rows(cases, lambda i: f"{path.name}, line {lines[i]}", rejects)
-    if found is not None:
-        used = {*cases["image"], *cases["mask"], path.name if path.parent == root else ""}
-        notes += found.others(used)
-    name = printable(path.stem if found is None else root.resolve().name)
-    return Cohort(name, complete(cases), reject_table(rejects), tuple(notes), root)
+    notes += [*columns.sentences(path.name), *table.notes]
+    notes += [f"{path.name}: {note}" for note in on_cells] if several else on_cells
+    return Part(path.name, "case_id" if _named(columns, _IDS[:2]) else "lesion_id", cases)
 
 
-def _understand(path: Path, header: tuple[str, ...]) -> Understood:
+def _understand(path: Path, header: tuple[str, ...], *, several: bool) -> Understood:
     columns = understand(header)
+    if not _named(columns, _IDS if several else _IDS[:2]):
+        raise _no_ids(path, header)
     if columns.repeated:
         raise CohortError(
             "a column must stand in a table once",
@@ -78,14 +108,28 @@ def _understand(path: Path, header: tuple[str, ...]) -> Understood:
             value=", ".join(columns.repeated),
             next_step="Rename or remove one.",
         )
-    if "case_id" not in columns.fields and "image" not in columns.fields:
-        raise CohortError(
-            "a table needs a column of case ids (image_id, isic_id, case_id, …) or pictures (image, file, …)",
-            case=str(path),
-            value=", ".join(header[:12]),
-            next_step="Name the column in the first line of the table.",
-        )
     return columns
+
+
+def _named(columns: Understood, fields: Sequence[str]) -> bool:
+    return any(field in columns.fields for field in fields)
+
+
+def _no_ids(path: Path, found: Sequence[str]) -> _NoIdsError:
+    return _NoIdsError(
+        "a table needs a column of case ids (image_id, isic_id, case_id, …) or pictures (image, file, …)",
+        case=str(path),
+        value=", ".join(found[:12]),
+        next_step="Name the column in the first line of the table.",
+    )
+
+
+def _alone(part: Part) -> pd.DataFrame:
+    """The cases of a table that is joined with no other."""
+    cases = part.cases
+    cases["truth"], *_ = truths.agreed([cases.pop("_said")])
+    cases["_file"] = part.name
+    return cases
 
 
 class _Cells:
@@ -110,7 +154,7 @@ class _Cells:
         return said
 
     def cases(self, notes: list[str]) -> pd.DataFrame:
-        """The columns of a cohort; `_name` is what finds the picture and `_mask` the mask. Adds to `notes`."""
+        """What a `joins.Part` holds but `_line`. Adds to `notes`."""
         picture = self.field("image")
         named = self.field("case_id") if "case_id" in self._columns.fields else picture
         cases = pd.DataFrame({"case_id": values.changed_where(named, r"\.[A-Za-z0-9]{2,5}$", _stem)})
@@ -118,7 +162,7 @@ class _Cells:
         cases["_mask"] = self.field("mask")
         for name in _AS_GIVEN:
             cases[name] = self.field(name)
-        cases["diagnosis"], cases["truth"] = self._truth(notes)
+        cases["diagnosis"], cases["_said"] = self._diagnosis(notes)
         cases["sex"] = values.sexes(self.field("sex"))
         cases["age_years"], on_ages = values.ages(self.field("age_years"))
         cases["skin_type"], on_types = values.skin_types(self.field("skin_type"))
@@ -131,41 +175,40 @@ class _Cells:
         cases["exclusion"] = self._first([self.field("exclusion"), known])
         return cases
 
-    def _truth(self, notes: list[str]) -> tuple[Text, Text]:
+    def _diagnosis(self, notes: list[str]) -> tuple[Text, Text]:
+        """The diagnosis as written, and what is said of the truth as `truths.agreed` takes it."""
         levels = [self._text[i] for i in self._columns.levels.values()]
         if self._columns.codes:
             diagnosis = self._hot_code(notes)
         else:
             diagnosis = self._first([self.field("diagnosis"), *reversed(levels)])
         if "truth" in self._columns.fields:
-            truth, said = truths.from_types(self.field("truth"))
+            said, odd = truths.from_types(self.field("truth"))
         else:
-            truth, said = truths.from_diagnoses(diagnosis, levels)
-        notes += said
-        return diagnosis, truth
+            said, odd = truths.from_diagnoses(diagnosis, levels)
+        notes += odd
+        return diagnosis, said
 
     def _hot_code(self, notes: list[str]) -> Text:
         """The code whose one-hot column is 1; "" and a note where none or several are."""
-        cells = [pd.to_numeric(self._text[i], errors="coerce") for i in self._columns.codes.values()]
-        hot = np.column_stack([number.to_numpy(dtype=np.float64, na_value=0.0) > 0.5 for number in cells])
+        hot = np.column_stack([values.hot(self._text[i]) for i in self._columns.codes.values()])
         one = hot.sum(axis=1) == 1
         if not one.all():
-            notes.append(
-                f"Rows where not exactly one of the one-hot columns is 1, truth left empty: {int((~one).sum()):,}."
-            )
+            odd = int((~one).sum())
+            notes.append(f"Rows where not exactly one of the one-hot columns is 1, no truth taken from them: {odd:,}.")
         codes = pd.array([*self._columns.codes, ""], dtype="str")
         return pd.Series(codes.take(np.where(one, hot.argmax(axis=1), len(codes) - 1)), index=self._blank.index)
 
 
 def _locate(
-    root: Path, path: Path, cases: pd.DataFrame, found: Listing | None, rejects: list[Reject], notes: list[str]
+    root: Path, table: str, cases: pd.DataFrame, found: Listing | None, rejects: list[Reject], notes: list[str]
 ) -> pd.DataFrame:
     """Put `image` and `mask` inside `root` for `_name` and `_mask`; rows whose picture cannot be used are rejected."""
     folder = _beside(root, cases) if found is None else found
     names, masks = cases.pop("_name").tolist(), cases.pop("_mask").tolist()
     images, faults = folder.find(names)
     if found is None and not any(images):
-        notes.append(f"No picture lies beside {path.name}: its cases have none.")
+        notes.append(f"No picture lies beside {table}: its cases have none.")
         faults = {i: fault for i, fault in faults.items() if fault == OUTSIDE}
     masked = [i for i, mask in enumerate(masks) if mask]
     files, mask_faults = folder.find([masks[i] for i in masked])
@@ -175,9 +218,9 @@ def _locate(
     shown |= {i: (names[i], fault) for i, fault in faults.items()}
     kept = np.ones(len(cases), dtype=bool)
     kept[list(shown)] = False
-    ids, lines = cases["case_id"].tolist(), cases["_line"].tolist()
-    for i, (name, fault) in sorted(shown.items()):
-        rejects.append((printable(ids[i], 200), printable(name, 200) or f"{path.name}, line {lines[i]}", *fault))
+    rows = cases[["case_id", "_file", "_line"]].iloc[sorted(shown)].itertuples(index=False, name=None)
+    for (case_id, file, line), (_, (name, fault)) in zip(rows, sorted(shown.items()), strict=True):
+        rejects.append((printable(case_id, 200), printable(name, 200) or f"{file}, line {line}", *fault))
     cases["image"] = pd.array(images, dtype="str")
     for i, file in zip(masked, files, strict=True):
         masks[i] = file

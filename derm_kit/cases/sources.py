@@ -34,19 +34,20 @@ _DICOM_FIELDS: Final = ("patient_id", "age_years", "sex", "anatomical_site", "de
 def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
     """Read a folder of pictures, a table, an ISIC Archive download, DICOM files or one picture as a cohort.
 
-    A folder with a table (`table`, else `metadata.csv`, else its only CSV or TSV) is exactly that table's rows; without
-    one, every picture below it is a case. A lone table finds its pictures beside it, or none at all. Rows and pictures
-    that cannot become a case stand in `rejects`. Raises CohortError where nothing can be read.
+    A folder with a table (`table`, else `metadata.csv`, else every CSV and TSV in it, joined by their ids) is exactly
+    its rows; without one, every picture below it is a case. A lone table finds its pictures beside it, or none at all.
+    Rows and pictures that cannot become a case stand in `rejects`. Raises CohortError where nothing can be read.
     """
     path = Path(path)
     mode = _mode(path)
     if stat.S_ISDIR(mode):
         found = listing(path)
-        chosen = _table_of(path, found) if table is None else Path(table)
-        if chosen is None:
+        chosen = _tables_of(path, found) if table is None else [Path(table)]
+        if not chosen:
             return _read_pictures(path, found, printable(path.resolve().name))
-        if not stat.S_ISREG(_mode(chosen)):
-            raise _no_kind(chosen)
+        for each in chosen:
+            if not stat.S_ISREG(_mode(each)):
+                raise _no_kind(each)
         return read_rows(path, chosen, found)
     if not stat.S_ISREG(mode):
         raise _no_kind(path)
@@ -55,7 +56,7 @@ def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
             "a table goes with a folder of pictures", case=str(path), value=str(table), next_step="Name the folder."
         )
     if suffix(path.name) in TABLE_SUFFIXES | {".txt"}:
-        return read_rows(path.parent, path, None)
+        return read_rows(path.parent, [path], None)
     if suffix(path.name) in PICTURE_SUFFIXES | UNREAD_SUFFIXES or _is_dicom(path.parent, path.name):
         return _read_pictures(path.parent, one(path), printable(path.stem))
     raise _no_kind(path)
@@ -76,17 +77,11 @@ def _no_kind(path: Path) -> CohortError:
     )
 
 
-def _table_of(folder: Path, found: Listing) -> Path | None:
+def _tables_of(folder: Path, found: Listing) -> list[Path]:
+    """The tables that a folder's cases stand in: `metadata.csv`, else all that lie in the folder itself."""
     tables = sorted(file for file in found.files if "/" not in file and suffix(file) in TABLE_SUFFIXES)
-    named = [file for file in tables if file.lower() == "metadata.csv"] or tables
-    if len(named) > 1:
-        raise CohortError(
-            "a folder has one table, or one named metadata.csv",
-            case=str(folder),
-            value=", ".join(named[:6]),
-            next_step="Name the table to use with --table.",
-        )
-    return folder / named[0] if named else None
+    named = [file for file in tables if file.lower() == "metadata.csv"]
+    return [folder / file for file in named or tables]
 
 
 def _read_pictures(root: Path, found: Listing, name: str) -> Cohort:

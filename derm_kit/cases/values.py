@@ -16,6 +16,7 @@ from derm_kit.errors import printable
 
 Text: TypeAlias = "pd.Series[str]"
 Numbers: TypeAlias = "pd.Series[float]"
+Flags: TypeAlias = npt.NDArray[np.bool_]
 
 OLDEST: Final = 120
 """Years; an age above is taken as a slip of the pen."""
@@ -93,6 +94,11 @@ def tones(column: Text) -> tuple[Numbers, list[str]]:
     return classes, _unread(column[classes.isna()], "Skin tone classes not understood (0 to 5 are), taken as unknown")
 
 
+def hot(column: Text) -> Flags:
+    """Where (n,) a cell of a one-hot column is above a half; decimal commas are understood, words are not hot."""
+    return (numbers_by_value(column, _number) > 0.5).to_numpy()
+
+
 def sexes(column: Text) -> Text:
     """Sex in small letters, `f` and `m` written out."""
     return by_value(column, lambda text: _SEX.get(text.casefold(), text.casefold()))
@@ -131,7 +137,7 @@ def _found(pattern: re.Pattern[str], text: str) -> str:
     return text if pattern.search(text) else ""
 
 
-def _join(reasons: Text, where: npt.NDArray[np.bool_], reason: str) -> Text:
+def _join(reasons: Text, where: Flags, reason: str) -> Text:
     joined = reasons.where(reasons == "", reasons + "; ") + reason
     return reasons.where(~where, joined).astype("str")
 
@@ -149,11 +155,15 @@ def _age(text: str) -> float:
 
 
 def _tone(text: str) -> float:
+    value = _number(text)
+    return value if value in range(6) else math.nan
+
+
+def _number(text: str) -> float:
     try:
-        value = float(text.replace(",", "."))
+        return float(text.replace(",", "."))
     except ValueError:
         return math.nan
-    return value if value in range(6) else math.nan
 
 
 def _site(text: str) -> str:
