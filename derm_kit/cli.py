@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from derm_kit.errors import DermKitError
+from derm_kit.errors import DermKitError, RunError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +29,11 @@ app = typer.Typer(
     help=f"Open workbench for safe AI triage of skin lesions. {NOTICE}",
 )
 console = Console()
+errors = Console(stderr=True, soft_wrap=True)
 WIDE = 150
 """Characters that a table with all eleven scores needs."""
+NOTES = 4
+"""How many notes on a cohort `score` prints."""
 
 CohortPath = Annotated[Path | None, typer.Argument(help="Folder, table, archive or picture. Left out: the phantoms.")]
 RunPath = Annotated[
@@ -40,7 +46,7 @@ Rows = Annotated[int, typer.Option("--rows", min=0, help="How many cases to prin
 @app.command()
 def score(
     cohort: CohortPath = None,
-    out: Annotated[Path, typer.Option("--out", help="Run folder to write or continue.")] = Path("derm-kit-run"),
+    out: Annotated[str, typer.Option("--out", help="Run folder to write or continue.")] = "derm-kit-run",
     model: ModelFolder = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",
     batch_size: Annotated[int | None, typer.Option(min=1, max=4096, help="Pictures a batch.")] = None,
@@ -48,16 +54,33 @@ def score(
 ) -> None:
     """Score every picture of a cohort over the eleven lesion types."""
     from derm_kit.model.classifier import Classifier
+    from derm_kit.model.run import REJECTS_FILE, RUN_FILE
+    from derm_kit.model.scoring import may_be_continued
     from derm_kit.model.scoring import score as score_cohort
 
-    cases = _read_cohort(cohort, table)
-    run = score_cohort(cases, Classifier(model, device), out, batch_size=batch_size)
+    folder = _run_folder(out)
+    finished_before = (folder / RUN_FILE).is_file()
+    try:
+        cases = _read_cohort(cohort, table)
+        run = score_cohort(cases, Classifier(model, device), folder, batch_size=batch_size)
+    except KeyboardInterrupt:
+        if may_be_continued(folder):
+            errors.print("Stopped. The same command continues where it was.")
+        raise
+    if finished_before:
+        when = str(run.meta.get("finished", ""))[:16].replace("T", " ")
+        console.print(f"This run was already finished on {when} UTC; nothing was scored again.")
     failed = int(run.cases["quality_fail"].sum())
     rejected = int(run.meta["n_rejected"])
     console.print(f"Cases scored: {len(run):,}. Failing the quality check: {failed:,}. Rejected: {rejected:,}.")
+    rejects = folder / REJECTS_FILE
     if rejected:
-        console.print(f"Each rejected case, its rule and what to do: {escape(str(out / 'rejects.csv'))}")
-    console.print(f"Run folder: {escape(str(out))}. Next: derm-kit show {escape(str(out))}")
+        console.print(f"Each rejected case, its rule and what to do: {escape(str(rejects))}")
+    _say_notes(cases.notes, cohort, table)
+    if not len(run):
+        errors.print(f"[bold red]derm-kit:[/bold red] no case could be scored. {escape(_first_reject(rejects))}")
+        raise typer.Exit(1)
+    console.print(f"Run folder: {escape(str(folder))}. Next: derm-kit show {escape(str(folder))}")
 
 
 @app.command()
@@ -88,7 +111,7 @@ def show(run: RunPath = None, rows: Rows = 20) -> None:
             cells = [f"{LESION_TYPES[k].short} {values[k]:.2f}" for k in order[:2]]
             cells += ["no score"] * (2 - len(cells))
         truth = " or ".join(t.short for t in LESION_TYPES if t in parse_truth(case["truth"]))
-        table.add_row(escape(case["case_id"]), truth, *cells, escape(case["quality_reason"]))
+        table.add_row(_plain(case["case_id"]), truth, *cells, _plain(case["quality_reason"]))
     console.print(table)
     _say_rest(n, rows)
 
@@ -109,7 +132,7 @@ def decide(
     chosen = TriagePolicy.read(policy) if policy else _default_policy(model)
     decisions = decide_run(_read_run(run), chosen).table
     counts = decisions.groupby(["disposition", "suspected"], sort=False).size().sort_values(ascending=False)
-    table = Table(title=f"{escape(chosen.name)}: {len(decisions):,} cases", caption=NOTICE, caption_style="dim")
+    table = Table(title=f"{_plain(chosen.name)}: {len(decisions):,} cases", caption=NOTICE, caption_style="dim")
     for heading in ("disposition", "suspected", "cases", "share"):
         table.add_column(heading, justify="right" if heading in ("cases", "share") else "left")
     for key, n in counts.items():
@@ -220,11 +243,37 @@ def serve(
 
 def main() -> None:
     """Run the command line; an error that derm-kit foresaw is one line, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    console.file, errors.file = sys.stdout, sys.stderr  # only a named file tells rich to draw tables in its letters
     try:
         app()
     except DermKitError as error:
-        Console(stderr=True).print(f"[bold red]derm-kit:[/bold red] {escape(str(error))}", soft_wrap=True)
+        errors.print(f"[bold red]derm-kit:[/bold red] {escape(str(error))}")
         sys.exit(2)
+
+
+def _run_folder(out: str) -> Path:
+    if not out.strip():
+        raise RunError("--out names a folder", value=repr(out), next_step="Name one, or give no --out.")
+    return Path(out)
+
+
+def _say_notes(notes: tuple[str, ...], path: Path | None, table: Path | None) -> None:
+    """The first notes on a cohort, cut short, and the command that prints all of them."""
+    for note in notes[:NOTES]:
+        console.print(escape(printable(note, 200)))
+    if notes:
+        words = ["derm-kit", "cohort", *([str(path)] if path else []), *(["--table", str(table)] if table else [])]
+        more = f"{len(notes) - NOTES:,} more notes. " if len(notes) > NOTES else ""
+        console.print(f"{more}All that was understood of the cohort, and what was not: {escape(shlex.join(words))}")
+
+
+def _first_reject(rejects: Path) -> str:
+    with rejects.open(encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+    return f"The first, {first['file'] or first['case_id']}: {first['rule']}. {first['next_step']}"
 
 
 def _read_cohort(path: Path | None, table: Path | None) -> Cohort:
@@ -253,8 +302,13 @@ def _frame_table(frame: pd.DataFrame) -> Table:
     for column in frame:
         table.add_column(str(column), overflow="fold")
     for row in frame.itertuples(index=False):
-        table.add_row(*(escape(f"{v:.3f}" if isinstance(v, float) else str(v)) for v in row))
+        table.add_row(*(_plain(f"{v:.3f}" if isinstance(v, float) else v) for v in row))
     return table
+
+
+def _plain(text: object) -> str:
+    """`text` as a cell: neither mark-up nor escape sequences of the terminal have an effect."""
+    return escape(printable(text, limit=1000))
 
 
 def _say_rest(n: int, rows: int) -> None:

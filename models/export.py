@@ -1,6 +1,9 @@
 """From trained weights to a model folder: calibrate, choose operating points, write ONNX, hashes and the card.
 
-    python models/export.py DATA --work WORK --weights finish.safetensors --out models/derm11 --version 0.1.0
+    python models/export.py DATA --member ARCHITECTURE=WEIGHTS[:SHARE] ... --out models/derm11 --version 0.3.0
+
+Each member is a network that models/train.py left in its work folder; several look at the picture side by side and
+their logits are added in the given shares, in one network with one linear layer (derm_kit/model/_network.py).
 
 Everything here is chosen on `validation` (temperature, operating points) or fitted on `train` (feature projection);
 `reference` is first touched by models/evaluate.py.
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,13 +26,16 @@ from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize_scalar
 from sklearn.decomposition import PCA
 
+sys.path.insert(0, str(Path(__file__).parent))
+from onnx_file import rounded, write_onnx
+
 from derm_kit.cases.cohort import Cohort
 from derm_kit.cases.images import central_square, decode
 from derm_kit.cases.sources import read
 from derm_kit.lesions import LESION_TYPES, LesionType, parse_truth
+from derm_kit.model._network import SideBySide
 from derm_kit.model._torch import build_network
 from derm_kit.model.card import (
-    CARD_FILE,
     ONNX_FILE,
     PROJECTION_FILE,
     WEIGHTS_FILE,
@@ -37,6 +44,7 @@ from derm_kit.model.card import (
     OperatingPoint,
     Preprocessing,
     sha256,
+    write_card,
 )
 from derm_kit.model.classifier import Classifier, softmax
 from derm_kit.model.constancy import measure
@@ -53,19 +61,6 @@ TARGETS = {
 }
 ALWAYS_CALLED = 0.5
 CONSTANCY_TOLERANCE = 2e-3
-
-
-class WithFeatureMap(torch.nn.Module):
-    """The network with the tensor that enters global average pooling as second output."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pixels (N, 3, S, S) to logits (N, K) and feature map (N, C, h, w)."""
-        feature_map = self.network.forward_features(pixels)
-        return self.network.forward_head(feature_map), feature_map
 
 
 def truth_matrix(cohort: Cohort, types: list[LesionType]) -> np.ndarray:
@@ -159,23 +154,38 @@ def operating_points(scores: np.ndarray, truth: list[frozenset[LesionType]]) -> 
     return points
 
 
-def write_onnx(network: torch.nn.Module, path: Path, size: int) -> None:
-    """The network as ONNX with any batch size: pixels -> logits, feature_map."""
-    example = torch.zeros(2, 3, size, size)
-    program = torch.onnx.export(
-        network, (example,), dynamo=True, external_data=False, optimize=True,
-        input_names=["pixels"], output_names=["logits", "feature_map"],
-        dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1)}},
-    )  # fmt: skip
-    program.save(path, external_data=False)
+def joined(members: list[tuple[str, Path, float]], outputs: int) -> SideBySide:
+    """One network that says the sum of its members' logits, each times its share, weights rounded as they ship."""
+    network = build_network(" + ".join(architecture for architecture, _, _ in members), outputs)
+    heads, biases = [], []
+    for backbone, (_, weights, share) in zip(network.backbones, members, strict=True):
+        state = load_file(weights)
+        heads.append(share * state.pop("classifier.weight"))
+        biases.append(share * state.pop("classifier.bias"))
+        backbone.load_state_dict(state)
+    network.load_state_dict(network.state_dict() | {
+        "classifier.weight": torch.cat(heads, dim=1), "classifier.bias": torch.stack(biases).sum(dim=0)
+    })  # fmt: skip
+    network.load_state_dict(rounded(network.state_dict()))
+    return network.eval()
+
+
+def member(text: str) -> tuple[str, Path, float]:
+    """ARCHITECTURE=WEIGHTS[:SHARE] taken apart; the share is 1 where none is given."""
+    architecture, found, rest = text.partition("=")
+    weights, _, share = rest.partition(":")
+    if not (found and architecture and weights):
+        raise argparse.ArgumentTypeError(f"{text!r} is not ARCHITECTURE=WEIGHTS[:SHARE]")
+    return architecture, Path(weights), float(share or 1)
 
 
 def main() -> None:
     """Write the model folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--weights", type=Path, required=True, help="averaged weights from models/train.py")
-    parser.add_argument("--architecture", default="tf_efficientnet_lite2")
+    parser.add_argument(
+        "--member", type=member, action="append", required=True, dest="members", metavar="ARCHITECTURE=WEIGHTS[:SHARE]"
+    )
     parser.add_argument("--input-size", type=int, default=256, help="side of the network's input, px")
     parser.add_argument(
         "--drawn-as-they-are", action="store_true", help="the stage did not favour rare types (the baseline)"
@@ -200,18 +210,16 @@ def main() -> None:
     power = 1.0 if args.drawn_as_they_are else args.prevalence_power
     shift = np.zeros(len(types)) if args.drawn_as_they_are else prevalence_shift(shares, power)
     rule = Preprocessing(input_size_px=args.input_size, mean=127.5, std=127.5)
-    network = build_network(args.architecture, len(types))
-    state = load_file(args.weights)
-    network.load_state_dict(state)
-    write_onnx(WithFeatureMap(network).eval(), args.out / ONNX_FILE, rule.input_size_px)
+    network = joined(args.members, len(types))
+    write_onnx(network, args.out / ONNX_FILE, rule.input_size_px)
     logits, _ = forward(args.out / ONNX_FILE, validation, rule)
     temperature = fit_temperature(logits, shift, validation_truth)
     inside = (temperature * shift).astype(np.float32)
     logits += inside
-    state["classifier.bias"] += torch.from_numpy(inside)
-    network.load_state_dict(state)
-    write_onnx(WithFeatureMap(network).eval(), args.out / ONNX_FILE, rule.input_size_px)
-    save_file(state, args.out / WEIGHTS_FILE)
+    with torch.no_grad():
+        network.classifier.bias += torch.from_numpy(inside)
+    write_onnx(network, args.out / ONNX_FILE, rule.input_size_px)
+    save_file(rounded(network.state_dict()), args.out / WEIGHTS_FILE)
     _, pooled = forward(args.out / ONNX_FILE, train, rule)
     components = min(COMPONENTS, len(pooled))
     pca = PCA(components, svd_solver="randomized", random_state=0).fit(pooled)
@@ -225,14 +233,14 @@ def main() -> None:
     card = ModelCard(
         name="derm11",
         version=args.version,
-        architecture=args.architecture,
+        architecture=" + ".join(architecture for architecture, _, _ in args.members),
         types=tuple(types),
         preprocessing=rule,
         temperature=temperature,
         feature_components=components,
         operating_points=operating_points(scores, truth),
         operating_characteristics=(),
-        constancy=Constancy(tolerance=CONSTANCY_TOLERANCE, scores={}),
+        constancy=Constancy(tolerance=CONSTANCY_TOLERANCE, types=tuple(types), scores={}),
         training_cases={
             t: round(float(s) * int(train_truth.any(axis=1).sum()), 1) for t, s in zip(types, shares, strict=True)
         },
@@ -248,16 +256,11 @@ def main() -> None:
         released=datetime.now(UTC).date().isoformat(),
     )
     write_card(card, args.out)
-    constancy = Constancy(tolerance=CONSTANCY_TOLERANCE, scores=measure(Classifier(args.out, "cpu")))
+    measured = measure(Classifier(args.out, "cpu"))
+    six_places = {case_id: tuple(round(v, 6) for v in row) for case_id, row in measured.items()}
+    constancy = card.constancy.model_copy(update={"scores": six_places})
     write_card(card.model_copy(update={"constancy": constancy}), args.out)
     print(json.dumps({"temperature": temperature, "weights": card.model_hash, "types": [t.value for t in types]}))
-
-
-def write_card(card: ModelCard, folder: Path) -> None:
-    """The card as card.json, scores of the constancy check rounded to six places."""
-    rounded = {k: tuple(round(v, 6) for v in row) for k, row in card.constancy.scores.items()}
-    card = card.model_copy(update={"constancy": card.constancy.model_copy(update={"scores": rounded})})
-    (folder / CARD_FILE).write_text(card.model_dump_json(indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

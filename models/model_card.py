@@ -124,8 +124,9 @@ def _what_it_is(card: dict[str, Any], weights: str, untrained: str) -> str:
     spoken = "; ".join(f"{t.label.lower()} {shares[t]:.1%}" for t in LESION_TYPES if t in shares) or "as in training"
     return f"""## What it is
 
-A network ({card["architecture"]}, input {size} x {size} px, central square) that gives a score to each of
-{len(card["types"])} lesion types. Not trained: {untrained or "none"}; an untrained type scores NaN, never 0.
+A network (backbones side by side: {card["architecture"]}; input {size} x {size} px, central square) that gives a
+score to each of {len(card["types"])} lesion types. Not trained: {untrained or "none"}; an untrained type scores NaN,
+never 0.
 Weights SHA-256 `{weights}`, released {card["released"]}, code {card["code_version"]}.
 
 ## Intended use and users

@@ -1,16 +1,12 @@
 """The recipe of derm11: ImageNet weights to lesion-type weights, on one CPU or one CUDA device.
 
-    for stage in body finish baseline; do python models/train.py DATA --work WORK --stage $stage; done
+    for stage in body finish second baseline; do python models/train.py DATA --work WORK --stage $stage; done
 
-DATA is any cohort with our columns, `split` and truth among them. `body` learns from real pictures at growing sizes;
-`finish` starts from its averaged weights, sees a larger input and a small share of phantoms: it is what ships, scored
-at 256 px, where validation was better than at the 224 px it was trained at. `baseline` is the naive network that every
-figure is held against. Every choice rests on `validation`; `reference` is never opened here (models/evaluate.py does
-that, once per released weights).
-
-Two more networks wait to be learnt from: `small` and `second_body` see mixed pairs of pictures, and `second` learns in
-part from the labels, in part from what `finish`, `small` and `second_body` say together. Alone it is no better than
-`finish` on validation; the two averaged are (negative log-likelihood .590 against .609, melanoma AUC .940 to .934).
+DATA is any cohort with our columns, `split` and truth among them. Two networks ship side by side (models/export.py).
+`finish` starts from the averaged weights of `body` and sees a larger input and a small share of phantoms; `second`
+learns for longer from mixed pairs of pictures. Both are scored at 256 px, where validation was better than at the
+224 px they end on. `baseline` is the naive network that every figure is held against. Every choice rests on
+`validation`; `reference` is never opened here (models/evaluate.py does that, once per released weights).
 
 On a CPU the allocator matters: with MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=16000000000
 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the environment a step takes little more than half the time.
@@ -45,8 +41,6 @@ class Stage:
     """One stage: input side of each epoch (px), learning rates, how cases are drawn, phantoms a type (none: 0).
 
     mixup: parameter of the beta distribution that a batch's pictures and labels are mixed by (none: 0; Zhang 2018).
-    teachers: stages whose averaged scores the network also learns, with weight `soft_share`, on the views it sees
-    itself (Hinton 2015; Beyer 2022).
     """
 
     architecture: str
@@ -58,8 +52,6 @@ class Stage:
     favour_rare: bool = True
     phantoms_a_type: int = 0
     mixup: float = 0.0
-    teachers: tuple[str, ...] = ()
-    soft_share: float = 0.6
     batch_size: int = 32
     weight_decay: float = 0.02
     ema_decay: float = 0.998
@@ -72,13 +64,9 @@ STAGES = {
     "finish": Stage(
         "tf_efficientnet_lite2", (224,) * 4, 3e-4, 3e-6, 100, start_from="body", phantoms_a_type=40
     ),
-    "small": Stage("tf_efficientnet_lite0", (128,) * 3 + (160,) * 7, 1e-3, 1e-5, 300, phantoms_a_type=20, mixup=0.4),
-    "second_body": Stage(
-        "tf_efficientnet_lite2", (128,) * 5 + (160,) * 6 + (192,) * 3, 1e-3, 5e-5, 300, phantoms_a_type=20, mixup=0.4
-    ),
     "second": Stage(
-        "tf_efficientnet_lite2", (224,) * 5, 3e-4, 3e-6, 100, start_from="second_body", phantoms_a_type=40, mixup=0.4,
-        teachers=("finish", "small", "second_body"),
+        "tf_efficientnet_lite2", (128,) * 4 + (160,) * 9 + (192,) * 7 + (224,) * 4, 1e-3, 1e-5, 300,
+        phantoms_a_type=20, mixup=0.3,
     ),
     "baseline": Stage(
         "tf_efficientnet_lite0", (160,) * 5, 1e-3, 1e-5, 100, favour_rare=False, drop_rate=0.2, drop_path_rate=0.0
@@ -98,9 +86,10 @@ def partial_label_loss(logits: torch.Tensor, allowed: torch.Tensor) -> torch.Ten
     return (logits.logsumexp(1) - inside.logsumexp(1)).mean()
 
 
-def batch_loss(network: torch.nn.Module, teachers: list[torch.nn.Module], stage: Stage, x: torch.Tensor,
-               allowed: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:  # fmt: skip
-    """The loss of one batch (N, 3, size, size): each picture mixed with another, labels and teachers' scores learnt."""
+def batch_loss(
+    network: torch.nn.Module, stage: Stage, x: torch.Tensor, allowed: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    """The loss of one batch (N, 3, size, size), each picture and its label mixed with another's."""
     own = float(rng.beta(stage.mixup, stage.mixup)) if stage.mixup else 1.0
     other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
     if own < 1:
@@ -110,11 +99,7 @@ def batch_loss(network: torch.nn.Module, teachers: list[torch.nn.Module], stage:
     loss = own * partial_label_loss(logits, allowed)
     if own < 1:
         loss = loss + (1 - own) * partial_label_loss(logits, allowed[other])
-    if not teachers:
-        return loss
-    with torch.no_grad(), autocast(x.device):
-        said = torch.stack([teacher(x).float().softmax(1) for teacher in teachers]).mean(0)
-    return (1 - stage.soft_share) * loss + stage.soft_share * torch.nn.functional.cross_entropy(logits, said)
+    return loss
 
 
 @torch.inference_mode()
@@ -167,7 +152,7 @@ class Job:
     device: torch.device
 
 
-def train(network: torch.nn.Module, teachers: list[torch.nn.Module], job: Job) -> None:
+def train(network: torch.nn.Module, job: Job) -> None:
     """Run one stage; its averaged weights end as WORK/<name>.safetensors, a line an epoch in train_log.jsonl."""
     stage, seed = job.stage, job.seed
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -190,7 +175,7 @@ def train(network: torch.nn.Module, teachers: list[torch.nn.Module], job: Job) -
             for group in optimiser.param_groups:
                 group["lr"] = lr
             x = to_tensor(views, job.device).contiguous(memory_format=torch.channels_last)
-            loss = batch_loss(network, teachers, stage, x, torch.from_numpy(mask).to(job.device), mixing)
+            loss = batch_loss(network, stage, x, torch.from_numpy(mask).to(job.device), mixing)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
@@ -242,15 +227,7 @@ def run_stage(data: Path, work: Path, name: str, stage: Stage, seed: int) -> Non
         network.load_state_dict(imagenet_weights(stage.architecture, network), strict=False)
     else:
         network.load_state_dict(load_file(work / f"{stage.start_from}.safetensors"))
-    teachers = [trained(work, teacher, len(types), device) for teacher in stage.teachers]
-    train(network, teachers, Job(name, stage, seed, types, pictures, load(validation_cohort, types), work, device))
-
-
-def trained(work: Path, stage: str, outputs: int, device: torch.device) -> torch.nn.Module:
-    """The network that a stage left in WORK, for reading only."""
-    network = create_network(STAGES[stage].architecture, outputs)
-    network.load_state_dict(load_file(work / f"{stage}.safetensors"))
-    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    train(network, Job(name, stage, seed, types, pictures, load(validation_cohort, types), work, device))
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,17 @@ import pytest
 
 from derm_kit.errors import ModelError
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
-from derm_kit.model.card import CARD_FILE, ONNX_FILE, WEIGHTS_FILE, default_model, load_card
+from derm_kit.model.card import (
+    CARD_FILE,
+    HASHED_FILES,
+    ONNX_FILE,
+    SELF_HASH,
+    WEIGHTS_FILE,
+    default_model,
+    load_card,
+    write_card,
+)
+from tests.cards import edit_card
 
 MEGABYTE = 1024 * 1024
 
@@ -19,12 +28,6 @@ MEGABYTE = 1024 * 1024
 def model(tmp_path: Path) -> Path:
     """A copy of the model that ships."""
     return Path(shutil.copytree(default_model(), tmp_path / "derm11"))
-
-
-def edit(model: Path, change) -> None:
-    card = json.loads((model / CARD_FILE).read_text())
-    change(card)
-    (model / CARD_FILE).write_text(json.dumps(card))
 
 
 def test_the_shipped_card_holds_together_and_names_what_is_untrained():
@@ -67,7 +70,7 @@ def test_a_missing_file_and_a_missing_card_are_named(model: Path, tmp_path: Path
 
 
 def test_a_card_may_not_reach_outside_its_folder(model: Path):
-    edit(model, lambda card: card["files_sha256"].update({"../secret": "0" * 64}))
+    edit_card(model, lambda card: card["files_sha256"].update({"../secret": "0" * 64}))
     with pytest.raises(ModelError, match="own folder"):
         load_card(model)
 
@@ -78,13 +81,63 @@ def test_a_card_may_not_reach_outside_its_folder(model: Path):
         (lambda c: c.update(temperature=0), "temperature"),
         (lambda c: c["types"].append("wart"), "types"),
         (lambda c: c["types"].append("melanoma"), "twice"),
+        (lambda c: c["types"].__setitem__(slice(None), [c["types"][-1], *c["types"][1:-1], c["types"][0]]), "order of"),
+        (lambda c: c.update(temperature=float("nan")), "temperature"),
+        (lambda c: c["preprocessing"].update(std=float("inf")), "std"),
+        (lambda c: c["constancy"]["types"].pop(), "10 scores for 9 types"),
         (lambda c: c["operating_points"].update(atypical_naevus=c["operating_points"]["melanoma"]), "untrained"),
-        (lambda c: c["files_sha256"].pop(WEIGHTS_FILE), WEIGHTS_FILE),
+        *((lambda c, name=name: c["files_sha256"].pop(name), name) for name in HASHED_FILES),
         (lambda c: c.update(surprise=1), "surprise"),
         (lambda c: c.pop("licence"), "licence"),
     ],
 )
 def test_an_invalid_card_is_refused_with_its_field(model: Path, change, message: str):
-    edit(model, change)
+    edit_card(model, change)
     with pytest.raises(ModelError, match=message):
         load_card(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["types"].pop(),
+        lambda c: c.update(temperature=c["temperature"] * 2),
+        lambda c: c["operating_points"]["melanoma"].update(threshold=0.9),
+        lambda c: c["operating_characteristics"][0].update(caught=228),
+        lambda c: c.update(not_for="Nothing."),
+        lambda c: c.pop(SELF_HASH),
+        lambda c: c.update({SELF_HASH: None}),
+    ],
+)
+def test_a_card_edited_by_hand_is_refused_with_what_to_do(model: Path, change):
+    edit_card(model, change, sealed=False)
+    with pytest.raises(ModelError, match=f"{SELF_HASH}.*never edited by hand"):
+        load_card(model)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"\xff\xfe"])
+def test_a_card_that_is_no_card_is_refused(model: Path, content: bytes):
+    (model / CARD_FILE).write_bytes(content)
+    with pytest.raises(ModelError, match="never edited by hand"):
+        load_card(model)
+
+
+def test_a_card_written_again_says_the_same(model: Path):
+    card = load_card(model)
+    before = (model / CARD_FILE).read_bytes()
+    write_card(card, model)
+    assert (model / CARD_FILE).read_bytes() == before
+    assert load_card(model) == card
+
+
+def test_what_decides_the_scores_decides_their_hash(model: Path):
+    card = load_card(model)
+    for changed in (
+        {"temperature": card.temperature + 1e-9},
+        {"types": card.types[:-1]},
+        {"preprocessing": card.preprocessing.model_copy(update={"mean": 0.0})},
+        {"files_sha256": card.files_sha256 | {ONNX_FILE: "0" * 64}},
+    ):
+        assert card.model_copy(update=changed).scoring_sha256 != card.scoring_sha256
+    for kept in ({"operating_characteristics": ()}, {"released": "2000-01-01"}):
+        assert card.model_copy(update=kept).scoring_sha256 == card.scoring_sha256

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
 import pytest
+from safetensors.numpy import save_file
 
 from derm_kit import Classifier, demo_cohort, read
 from derm_kit.cases.cohort import Cohort
 from derm_kit.cases.images import decode
 from derm_kit.errors import ModelError
 from derm_kit.lesions import LESION_TYPES, LesionType
-from derm_kit.model.card import ONNX_FILE, default_model
-from derm_kit.model.classifier import _TorchNetwork, softmax
+from derm_kit.model.card import ONNX_FILE, WEIGHTS_FILE, default_model, sha256
+from derm_kit.model.classifier import _OnnxNetwork, _TorchNetwork, softmax
+from tests.cards import edit_card
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,52 @@ def test_cuda_that_is_not_there_is_a_plain_refusal():
     with pytest.raises(ModelError, match="--device cpu"):
         Classifier(device="cuda")
     assert Classifier(device="auto").device == "cpu"
+
+
+def test_a_card_with_another_number_of_types_than_the_network_has_outputs_is_refused(tmp_path: Path):
+    model = shutil.copytree(default_model(), tmp_path / "derm11")
+    edit_card(model, lambda card: card["types"].pop())
+    with pytest.raises(ModelError, match=r"one output for each of the 9 types.*found: 10"):
+        Classifier(model, "cpu")
+
+
+def test_a_network_that_does_not_load_is_a_plain_refusal(tmp_path: Path):
+    model = shutil.copytree(default_model(), tmp_path / "derm11")
+    (model / ONNX_FILE).write_bytes(b"no network")
+    edit_card(model, lambda card: card["files_sha256"].update({ONNX_FILE: sha256(model / ONNX_FILE)}))
+    with pytest.raises(ModelError, match="network cannot be run"):
+        Classifier(model, "cpu")
+
+
+def test_weights_that_torch_cannot_take_are_a_plain_refusal(classifier: Classifier, tmp_path: Path):
+    for tensors in (None, {"another.layer": np.zeros(3, np.float32)}):
+        save_file(tensors, tmp_path / WEIGHTS_FILE) if tensors else (tmp_path / WEIGHTS_FILE).write_bytes(b"none")
+        with pytest.raises(ModelError, match="network cannot be run") as refusal:
+            _TorchNetwork(tmp_path, classifier.card, device="cpu")
+        assert len(str(refusal.value)) < 500
+
+
+def test_pictures_of_another_size_than_the_networks_are_a_plain_refusal(classifier: Classifier):
+    with pytest.raises(ModelError, match="network cannot be run"):
+        classifier.infer(np.zeros((1, 64, 64, 3), np.uint8))
+
+
+def test_either_engines_lack_of_memory_is_a_memory_error(classifier: Classifier, monkeypatch: pytest.MonkeyPatch):
+    import torch
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail
+
+    def full(error: Exception):
+        def run(*_: object) -> None:
+            raise error
+
+        return run
+
+    pixels = np.zeros((1, 3, 8, 8), np.float32)
+    onnx = _OnnxNetwork(default_model(), classifier.card)
+    onnx._session = SimpleNamespace(run=full(Fail("Failed to allocate memory for requested buffer of size 402653184")))
+    monkeypatch.setattr("derm_kit.model._torch.load_network", lambda *_: SimpleNamespace(
+        forward_features=full(torch.OutOfMemoryError("CUDA out of memory"))
+    ))  # fmt: skip
+    for network in (onnx, _TorchNetwork(default_model(), classifier.card, device="cpu")):
+        with pytest.raises(MemoryError):
+            network(pixels)

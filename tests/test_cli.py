@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from derm_kit.cases.phantom import demo_cohort
 
 COMMAND = Path(sys.executable).with_name("derm-kit")
 
@@ -32,6 +37,99 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "Cases scored: 66." in done.stdout
     return out
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures and a table with a column that means nothing here."""
+    (tmp_path / "pictures").mkdir()
+    cohort = demo_cohort()
+    for i, image in enumerate(cohort.cases["image"][:2]):
+        shutil.copy(cohort.root / image, tmp_path / "pictures" / f"case{i}.png")
+    (tmp_path / "pictures" / "metadata.csv").write_text(
+        "isic_id,diagnosis,colour of the door\ncase0,nevus,green\ncase1,nevus,red\n"
+    )
+    return tmp_path / "pictures"
+
+
+def test_score_says_what_was_not_understood_and_where_to_read_all(folder: Path, tmp_path: Path):
+    done = derm_kit("score", folder, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "not recognised, left out: colour of the door" in done.stdout
+    assert f"derm-kit cohort {folder}" in done.stdout.replace("\n", "")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+
+
+def test_score_of_a_finished_run_says_that_nothing_was_scored(folder: Path, tmp_path: Path):
+    first = derm_kit("score", folder, "--out", tmp_path / "run")
+    again = derm_kit("score", folder, "--out", tmp_path / "run")
+    assert "already finished" not in first.stdout
+    assert "already finished on 20" in again.stdout
+    assert "nothing was scored again" in again.stdout
+    os.utime(folder / "case0.png")
+    changed = derm_kit("score", folder, "--out", tmp_path / "run")
+    assert changed.returncode == 2
+    assert "the pictures themselves (size or date of a file)" in changed.stderr
+    assert "another --out" in changed.stderr
+
+
+def test_score_where_nothing_can_be_scored_fails_and_says_why(tmp_path: Path):
+    for name, content in (("x.gif", b"GIF89a"), ("x.jpg", b"no picture")):
+        (tmp_path / name).write_bytes(content)
+        done = derm_kit("score", tmp_path / name, "--out", tmp_path / f"run of {name}")
+        assert done.returncode in (1, 2)
+        assert f"{name}: " in done.stderr
+        assert "JPEG or PNG" in done.stderr
+        assert "Next:" not in done.stdout
+        assert pd.read_csv(tmp_path / f"run of {name}" / "rejects.csv")["file"].item() == name
+
+
+@pytest.mark.parametrize("out", ["", " ", b"r\xff", "."])
+def test_score_refuses_an_out_that_is_no_folder_of_its_own(folder: Path, out: str | bytes):
+    before = sorted(folder.iterdir())
+    done = subprocess.run([COMMAND, "score", folder, "--out", out], capture_output=True, check=False, cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"derm-kit: ")
+    assert done.stderr.count(b"\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_ctrl_c_says_how_to_go_on_where_that_is_so(folder: Path, tmp_path: Path):
+    for i in range(200):
+        (folder / f"more{i}.png").symlink_to("case0.png")
+    (folder / "metadata.csv").unlink()
+    out = tmp_path / "run"
+    with subprocess.Popen(
+        [COMMAND, "score", folder, "--out", out],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        while not (out / ".parts" / "run.json").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.endswith("Stopped. The same command continues where it was.\n")
+    assert "Traceback" not in told
+    assert "Cases scored: 202." in derm_kit("score", folder, "--out", out).stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_lacks_letters_gets_plain_tables(run: Path, encoding: str):
+    for words in (("decide", run), ("show", run), ("score", "--out", run), ("--help",), ("score", "müßte-es-geben→")):
+        done = subprocess.run(
+            [COMMAND, *map(str, words)],
+            capture_output=True,
+            check=False,
+            env=os.environ | {"COLUMNS": "200", "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        )
+        assert done.returncode == (2 if words[0] == "score" and len(words) == 2 else 0), done.stderr
+        assert b"Traceback" not in done.stderr
+        if words[0] == "decide":
+            assert b"| clinician review" in done.stdout
+            assert b"\\u25" not in done.stdout
 
 
 def test_show_prints_scores_and_says_what_is_not_trained(run: Path):
@@ -107,3 +205,37 @@ def test_a_foreseen_error_is_one_line_without_traceback(words: tuple[str, ...], 
     assert done.stderr.startswith("derm-kit: ")
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_show_and_decide_send_no_escape_sequence_to_the_terminal(tmp_path: Path):
+    policy = json.loads(derm_kit("policy").stdout) | {"name": "my\x1b[2Jpolicy", "model_hash": ""}
+    policy["thresholds"] = {"melanoma": 0.5}
+    (tmp_path / "policy.json").write_text(json.dumps(policy))
+    (tmp_path / "scores.csv").write_text("case_id,melanoma,quality_fail,quality_reason\nA,0.9,yes,blurred\x1b[31m\n")
+    (tmp_path / "odd.csv").write_text("case_id,melanoma\nA\x1b]0;title\x07,0.9\n")
+    shown = derm_kit("show", tmp_path / "scores.csv")
+    decided = derm_kit("decide", tmp_path / "scores.csv", "--policy", tmp_path / "policy.json")
+    assert (shown.returncode, decided.returncode) == (0, 0), shown.stderr + decided.stderr
+    assert r"my\x1b[2Jpolicy: 1 cases" in decided.stdout
+    refused = derm_kit("show", tmp_path / "odd.csv")
+    assert refused.returncode == 2
+    for done in (shown, decided, refused):
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "\x07" not in done.stdout + done.stderr
+
+
+def test_show_of_a_run_folder_without_its_cases_says_so(run: Path, tmp_path: Path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "cases.parquet").unlink()
+    done = derm_kit("show", tmp_path / "run")
+    assert done.returncode == 2
+    assert "cases.parquet: the file is missing" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_a_pipe_as_run_or_policy_is_refused_at_once(run: Path, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for words in (("show", tmp_path / "pipe.csv"), ("decide", run, "--policy", tmp_path / "pipe.csv")):
+        done = derm_kit(*words)
+        assert done.returncode == 2
+        assert "regular file" in done.stderr

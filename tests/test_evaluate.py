@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from derm_kit.errors import RunError
 from derm_kit.lesions import FLAGGED, LESION_TYPES
-from derm_kit.model.card import ModelCard, load_card, sha256
+from derm_kit.model.card import HASHED_FILES, ModelCard, load_card, sha256, write_card
 from derm_kit.model.run import SCORE_COLUMNS, ScoreRun, write_joined
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
@@ -58,7 +58,8 @@ def synthetic_run(n: int, *, skill: float, seed: int, model_hash: str = "") -> S
 
 def synthetic_card(folder: Path) -> ModelCard:
     """A card of stand-in weights in `folder`: what evaluate.py needs to know about a model, without a network."""
-    (folder / "weights.safetensors").write_bytes(b"stand-in")
+    for name in HASHED_FILES:
+        (folder / name).write_bytes(b"stand-in")
     card = ModelCard.model_validate(
         {
             "name": "synthetic", "version": "0", "architecture": "dirichlet", "types": TRAINED, "temperature": 1.0,
@@ -70,14 +71,14 @@ def synthetic_card(folder: Path) -> ModelCard:
                 }
                 for t in FLAGGED if t in TRAINED
             },
-            "operating_characteristics": (), "constancy": {"tolerance": 0.01, "scores": {}},
+            "operating_characteristics": (), "constancy": {"tolerance": 0.01, "types": TRAINED, "scores": {}},
             "training_cases": {t: 10.0 * (i + 1) for i, t in enumerate(TRAINED)}, "calibrated_on": "validation",
             "intended_use": "Tests.", "not_for": "Anything else.", "licence": "None.", "attribution": ("Nobody",),
-            "data_sha256": "0", "files_sha256": {"weights.safetensors": sha256(folder / "weights.safetensors")},
+            "data_sha256": "0", "files_sha256": {name: sha256(folder / name) for name in HASHED_FILES},
             "code_version": "0", "released": "2000-01-01",
         }
     )  # fmt: skip
-    (folder / "card.json").write_text(card.model_dump_json())
+    write_card(card, folder)
     return card
 
 
@@ -194,10 +195,11 @@ def test_small_strata_are_kept_with_their_reason(rows):
 
 
 def test_default_thresholds_count_review_as_not_caught(rows, evaluated):
-    """Quality failures and skin tone 1 go to a clinician: lost from `caught`, left out of `caught_assessed`."""
+    """Failed quality, skin tone 1 and under 18 go to a clinician: lost from `caught`, left out of `caught_assessed`."""
     run = synthetic_run(360, skill=1.4, seed=1)
     melanoma = (run.cases["truth"] == "melanoma").to_numpy()
-    decided = melanoma & ~run.cases["quality_fail"].to_numpy() & (run.cases["skin_tone_class"] != 1).to_numpy()
+    review = run.cases["quality_fail"] | (run.cases["skin_tone_class"] == 1) | (run.cases["age_years"] < 18)
+    decided = melanoma & ~review.to_numpy()
     caught = decided & (run.scores["melanoma"] >= 0.3).to_numpy()
     found = {m: rows.loc[("model", m, "type", "melanoma")] for m in ("caught", "caught_assessed", "clinician_review")}
     assert found["caught"]["value"] == pytest.approx(caught.sum() / melanoma.sum(), abs=1e-6)
@@ -211,7 +213,7 @@ def test_default_thresholds_count_review_as_not_caught(rows, evaluated):
 
 
 def test_a_second_look_needs_a_reason_and_is_logged(evaluated, tmp_path):
-    for name in ("results.csv", "card.json", "weights.safetensors", "run.parquet"):
+    for name in ("results.csv", "card.json", *HASHED_FILES, "run.parquet"):
         (tmp_path / name).write_bytes((evaluated / name).read_bytes())
     before = (tmp_path / "results.csv").read_text()
     with pytest.raises(RunError, match="once per weights"):
@@ -304,7 +306,7 @@ def test_the_card_says_what_must_be_said(evaluated):
 
 
 def test_phantoms_have_their_own_section(evaluated, tmp_path):
-    for name in ("results.csv", "card.json", "weights.safetensors"):
+    for name in ("results.csv", "card.json", *HASHED_FILES):
         (tmp_path / name).write_bytes((evaluated / name).read_bytes())
     run = synthetic_run(120, skill=3, seed=4)
     run.cases["split"] = ""

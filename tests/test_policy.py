@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from derm_kit.errors import PolicyError
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
 from derm_kit.model.card import default_model, load_card
 from derm_kit.model.run import SCORE_COLUMNS, ScoreRun
-from derm_kit.triage.policy import Disposition, TriagePolicy, decide, suspected_index
+from derm_kit.triage.policy import DEFAULT_DISPOSITIONS, Disposition, TriagePolicy, decide, suspected_index
 
 TRAINED = [t for t in LESION_TYPES if t is not LesionType.ATYPICAL_NAEVUS]
 THRESHOLDS = {t: 0.3 for t in TRAINED if t.flagged} | {LesionType.MELANOMA: 0.1}
@@ -109,7 +110,7 @@ def test_a_threshold_of_an_untrained_type_is_refused():
 def test_a_benign_threshold_and_a_threshold_of_zero_are_invalid():
     with pytest.raises(ValueError, match="benign"):
         make_policy(thresholds={LesionType.BENIGN_NAEVUS: 0.5})
-    with pytest.raises(ValueError, match="greater than 0"):
+    with pytest.raises(ValueError, match=r"greater than or equal to 0\.000001"):
         make_policy(thresholds={LesionType.MELANOMA: 0.0})
 
 
@@ -153,3 +154,71 @@ def test_every_flagged_type_has_a_default_disposition():
 
 def test_the_schema_names_the_required_fields():
     assert {"name", "version", "model_hash", "thresholds"} <= set(TriagePolicy.model_json_schema()["required"])
+
+
+def read_policy(tmp_path: Path, **changes: object) -> TriagePolicy:
+    fields = json.loads(make_policy().model_dump_json()) | changes
+    (tmp_path / "policy.json").write_text(json.dumps(fields))
+    return TriagePolicy.read(tmp_path / "policy.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"dispositions": DEFAULT_DISPOSITIONS | {"melanoma": "discharge advice with safety-netting"}},
+            r"dispositions\.melanoma: .*never discharged.*found: discharge advice",
+        ),
+        ({"thresholds": {}, "autonomous": True}, "autonomous: .*would discharge every case"),
+        ({"autonomous": "yes"}, "autonomous: should be true or false .*found: yes"),
+        ({"autonomous": 1}, "autonomous: should be true or false .*found: 1"),
+        ({"thresholds": {"melanoma": True}}, r"thresholds\.melanoma: .*number.*found: True"),
+        ({"thresholds": {"melanoma": "0.5"}}, r"thresholds\.melanoma: .*number.*found: 0\.5"),
+        ({"thresholds": {"melanoma": 1e-320}}, r"thresholds\.melanoma: .*0\.000001.*found: 1e-320"),
+        ({"thresholds": {"melanoma": float("nan")}}, r"thresholds\.melanoma: .*finite.*found: nan"),
+        ({"thresholds": {"benign_naevus": 0.5}}, r"thresholds\.benign_naevus: .*is benign"),
+        ({"dispositions": {}}, r"dispositions\.melanoma: a type with a threshold needs a disposition"),
+        ({"review_skin_types": ["5", "vi"]}, r"review_skin_types\.0: .*'V' or 'VI' .*found: 5"),
+        ({"review_skin_types": "V"}, "review_skin_types: .*found: V"),
+        ({"review_skin_tone_classes": [99]}, r"review_skin_tone_classes\.0: .*5 .*found: 99"),
+        ({"review_skin_tone_classes": [True]}, r"review_skin_tone_classes\.0: .*integer .*found: True"),
+        ({"review_skin\x1b[2J": []}, r"review_skin\\x1b\[2J: a policy has no such field"),
+    ],
+)
+def test_a_policy_that_could_harm_is_refused_by_its_field(tmp_path: Path, changes: dict, message: str):
+    with pytest.raises(PolicyError, match=message):
+        read_policy(tmp_path, **changes)
+
+
+def test_review_is_turned_off_only_by_an_empty_list(tmp_path: Path):
+    policy = read_policy(tmp_path, review_skin_types=[], review_skin_tone_classes=[], autonomous=True)
+    run = make_run([{"benign_naevus": 0.99}], skin_type=["VI"], skin_tone_class=[0.0])
+    assert only(decide(run, policy))["rule"] == "no threshold"
+
+
+def test_an_autonomous_policy_needs_a_threshold_for_every_trained_flagged_type():
+    thresholds = {t: cut for t, cut in THRESHOLDS.items() if t is not LesionType.SQUAMOUS_CELL_CARCINOMA}
+    decide(make_run([{}]), make_policy(thresholds=thresholds))
+    with pytest.raises(PolicyError, match=r"thresholds: .*none for squamous_cell_carcinoma"):
+        decide(make_run([{}]), make_policy(thresholds=thresholds, autonomous=True))
+
+
+def test_the_default_policy_may_be_made_autonomous():
+    policy = TriagePolicy.from_card(load_card(default_model()), autonomous=True)
+    assert only(decide(make_run([{"benign_naevus": 0.99}]), policy))["disposition"] == Disposition.DISCHARGE_ADVICE
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "{", "[" * 100_000, "\x00", '{"thresholds": {"melanoma": 0.9, "melanoma": 0.1}}']
+)
+def test_a_file_that_is_no_policy_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "policy.json").write_text(text)
+    with pytest.raises(PolicyError, match="a policy is a JSON object"):
+        TriagePolicy.read(tmp_path / "policy.json")
+
+
+def test_a_pipe_and_a_folder_are_no_policy(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(PolicyError, match="a policy is a regular file"):
+            TriagePolicy.read(path)

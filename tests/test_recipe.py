@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from derm_kit import Classifier
 from derm_kit.cases.phantom import draw
@@ -20,8 +21,11 @@ from derm_kit.model.card import load_card
 
 MODELS = Path(__file__).parents[1] / "models"
 sys.path.insert(0, str(MODELS))
+import export  # noqa: E402
+import onnx_file  # noqa: E402
 import pictures  # noqa: E402
 import train as recipe  # noqa: E402
+from backbone import create_network  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +45,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A teacher and its pupil, one epoch each, exported."""
+    """Two members, one epoch each, the second going on from the first, exported side by side."""
     work = tmp_path_factory.mktemp("work")
     tiny = {"architecture": "tf_efficientnet_lite0", "sizes": (64,), "batch_size": 8, "phantoms_a_type": 1}
-    recipe.run_stage(data, work, "small", replace(recipe.STAGES["small"], **tiny), seed=1)
-    finish = replace(recipe.STAGES["second"], **tiny, start_from="small", teachers=("small",))
-    recipe.run_stage(data, work, "finish", finish, seed=2)
-    command = [MODELS / "export.py", data, "--weights", work / "finish.safetensors", "--out", work / "model"]
+    recipe.run_stage(data, work, "second", replace(recipe.STAGES["second"], **tiny), seed=1)
+    recipe.run_stage(data, work, "finish", replace(recipe.STAGES["finish"], **tiny, start_from="second"), seed=2)
+    members = [f"--member=tf_efficientnet_lite0={work / name}.safetensors:0.5" for name in ("finish", "second")]
+    command = [MODELS / "export.py", data, *members, "--out", work / "model", "--version", "0"]
     done = subprocess.run(
-        [sys.executable, *map(str, command), "--architecture", "tf_efficientnet_lite0", "--version", "0"],
+        [sys.executable, *map(str, command)],
         capture_output=True,
         text=True,
         check=False,
@@ -79,7 +83,7 @@ def test_mixed_pictures_are_learnt_by_the_labels_of_both():
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
     x, allowed = torch.randn(2, 3, 2, 2), torch.tensor([[True, False, False], [False, True, True]])
-    stage = replace(recipe.STAGES["small"], mixup=1.0)
+    stage = replace(recipe.STAGES["second"], mixup=1.0)
     rng = np.random.default_rng(2)
     own, swap = rng.beta(1, 1), rng.permutation(2)
     assert 0.05 < own < 0.95
@@ -87,18 +91,8 @@ def test_mixed_pictures_are_learnt_by_the_labels_of_both():
     mixed = own * x + (1 - own) * x[swap]
     by_hand = own * recipe.partial_label_loss(network(mixed), allowed)
     by_hand += (1 - own) * recipe.partial_label_loss(network(mixed), allowed[swap])
-    loss = recipe.batch_loss(network, [], stage, x, allowed, np.random.default_rng(2))
+    loss = recipe.batch_loss(network, stage, x, allowed, np.random.default_rng(2))
     assert loss.item() == pytest.approx(by_hand.item(), rel=2e-2)
-
-
-def test_a_pupil_that_says_what_its_teachers_say_pays_only_their_entropy():
-    teachers = [torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3)) for _ in range(2)]
-    x = torch.randn(4, 3, 2, 2)
-    said = torch.stack([t(x).softmax(1) for t in teachers]).mean(0).detach()
-    pupil = _Says(said.log())
-    stage = replace(recipe.STAGES["second"], mixup=0.0, soft_share=1.0)
-    loss = recipe.batch_loss(pupil, teachers, stage, x, torch.ones(4, 3, dtype=torch.bool), np.random.default_rng(0))
-    assert loss.item() == pytest.approx(-(said * said.log()).sum(1).mean().item(), rel=2e-2)
 
 
 def test_rare_types_are_drawn_as_the_square_root_of_their_number():
@@ -109,18 +103,33 @@ def test_rare_types_are_drawn_as_the_square_root_of_their_number():
     assert weights[:90].sum() / weights[90:].sum() == pytest.approx(np.sqrt(90 / 10))
 
 
-class _Says(torch.nn.Module):
-    def __init__(self, logits: torch.Tensor) -> None:
-        super().__init__()
-        self.logits = logits
-
-    def forward(self, _: torch.Tensor) -> torch.Tensor:
-        return self.logits
-
-
 def test_a_view_is_of_the_asked_size_and_keeps_the_colours_of_skin():
     rng = np.random.default_rng(3)
     picture = np.full((100, 140, 3), (200, 150, 130), np.uint8)
     views = [pictures.augment(picture, 64, rng).astype(float) for _ in range(50)]
     assert {v.shape for v in views} == {(64, 64, 3)}
     assert all(v[..., 0].mean() > v[..., 2].mean() for v in views)
+
+
+def test_the_joint_network_says_the_weighted_sum_of_its_members(model: Path):
+
+    work = model.parent
+    paths = [work / f"{name}.safetensors" for name in ("finish", "second")]
+    joint = export.joined([("tf_efficientnet_lite0", paths[0], 0.3), ("tf_efficientnet_lite0", paths[1], 0.7)], 11)
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    alone = []
+    for path in paths:
+        network = create_network("tf_efficientnet_lite0", 11).eval()
+        network.load_state_dict(load_file(path))
+        alone.append(network)
+    with torch.inference_mode():
+        want = 0.3 * alone[0](x) + 0.7 * alone[1](x)
+        torch.testing.assert_close(joint(x), want, atol=2e-2, rtol=2e-2)
+
+
+def test_a_weight_that_changed_by_more_than_a_factor_a_channel_is_refused():
+    plain = np.float16(np.random.default_rng(0).normal(size=(4, 3, 1, 1))).astype(np.float32)
+    scale = np.array([1, -2, 0.5, 3], np.float32).reshape(4, 1, 1, 1)
+    np.testing.assert_allclose(onnx_file.channel_factor(plain, plain * scale), scale, rtol=1e-6)
+    with pytest.raises(ValueError, match="factor a channel"):
+        onnx_file.channel_factor(plain, plain * scale + 0.01)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from derm_kit import ScoreRun, read_run
@@ -27,6 +31,29 @@ def table(**changes: object) -> pd.DataFrame:
 def read_csv(tmp_path: Path, frame: pd.DataFrame) -> ScoreRun:
     frame.to_csv(tmp_path / "scores.csv", index=False)
     return read_run(tmp_path / "scores.csv")
+
+
+def read_text(tmp_path: Path, text: str, encoding: str = "utf-8") -> ScoreRun:
+    (tmp_path / "scores.csv").write_bytes(text.encode(encoding))
+    return read_run(tmp_path / "scores.csv")
+
+
+def read_parquet(tmp_path: Path, *, meta: str | None = None, **changes: object) -> ScoreRun:
+    columns = pa.table({"case_id": ["a", "b"], "melanoma": [0.2, 0.7]} | changes)
+    pq.write_table(columns.replace_schema_metadata(meta and {"derm_kit": meta}), tmp_path / "scores.parquet")
+    return read_run(tmp_path / "scores.parquet")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A finished run folder of two cases."""
+    path = tmp_path / "run"
+    path.mkdir()
+    run = read_csv(tmp_path, table())
+    run.scores.to_parquet(path / "scores.parquet", index=False)
+    run.cases.to_parquet(path / "cases.parquet", index=False)
+    (path / "run.json").write_text(json.dumps({"trained_types": ["melanoma", "benign_naevus"]}))
+    return path
 
 
 def test_the_reference_cohort_ships_without_pictures():
@@ -69,7 +96,7 @@ def test_numbers_as_ids_stay_text(tmp_path: Path):
         ({"melanoma": [0.2, 1.7]}, r"b: the melanoma score lies between 0 and 1 \(found: 1\.7"),
         ({"case_id": ["a", "a"]}, "a: each case stands once"),
         ({"truth": ["wart", ""]}, "truth must name lesion types"),
-        ({"melanoma": ["high", "low"]}, "cannot be read"),
+        ({"melanoma": ["high", "low"]}, r"a: the melanoma score lies between 0 and 1 \(found: high"),
     ],
 )
 def test_a_wrong_table_is_refused_with_case_and_value(tmp_path: Path, changes: dict, message: str):
@@ -92,6 +119,7 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes, suffix: str):
 
 
 def test_a_path_of_another_kind_is_refused(tmp_path: Path):
+    (tmp_path / "scores.xlsx").write_text("case_id")
     with pytest.raises(RunError, match="run is a folder"):
         read_run(tmp_path / "scores.xlsx")
 
@@ -100,3 +128,104 @@ def test_scores_and_cases_of_other_rows_are_refused(tmp_path: Path):
     run = read_csv(tmp_path, table())
     with pytest.raises(RunError, match="same order"):
         ScoreRun(run.scores, run.cases.iloc[::-1].reset_index(drop=True))
+
+
+def test_cells_stand_below_their_own_heading_also_with_a_comma_at_the_end_of_the_row(tmp_path: Path):
+    run = read_text(tmp_path, "case_id,melanoma,benign_naevus,basal_cell_carcinoma\nA,0.9,0.05,0.05,\n")
+    assert list(run.scores["case_id"]) == ["A"]
+    np.testing.assert_allclose(run.scores["melanoma"], 0.9, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("case_id,melanoma,benign_naevus\nA,0.9,0.1,0.2\n", "line 2: a row has as many cells as the header"),
+        ("case_id,melanoma,benign_naevus\nA,0.9\n", "line 2: a row has as many cells as the header"),
+        ("case_id,melanoma,melanoma\nA,0.9,0.1\n", "a column stands in a score table once"),
+        ("case_id,melanoma,Melanoma\nA,0.9,0.1\n", "a column stands in a score table once"),
+        ("case_id,melanoma\nA,0.9\n,0.1\n", "row 2: a case needs an id"),
+        ("case_id,melanoma\nA,0.9\nA ,0.1\n", "A: each case stands once"),
+        ("case_id,melanoma\nA\x1b[31m,0.9\n", r"A\\x1b\[31m: a case id holds no control"),
+        ("case_id,melanoma\n=A1,0.9\n", "does not begin as a spreadsheet formula"),
+        ("colour,melanoma\nred,0.9\n", "has a column of case ids"),
+        ("case_id,melanoma\n", "at least one row"),
+    ],
+)
+def test_a_foreign_csv_that_could_be_misread_is_refused(tmp_path: Path, text: str, message: str):
+    with pytest.raises(RunError, match=message):
+        read_text(tmp_path, text)
+
+
+def test_an_id_that_reads_na_is_an_id(tmp_path: Path):
+    assert list(read_text(tmp_path, "case_id,melanoma\nNA,0.9\nnan,0.1\n").scores["case_id"]) == ["NA", "nan"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_what_spreadsheets_export_is_read(tmp_path: Path, encoding: str):
+    run = read_text(tmp_path, "case_id;Melanoma;Benign naevus\nJosé;0,9;0,1\n", encoding)
+    assert list(run.scores["case_id"]) == ["José"]
+    np.testing.assert_allclose(run.scores[["melanoma", "benign_naevus"]], [[0.9, 0.1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    ["[]", "null", '{"trained_types": 5}', '{"trained_types": []}', '{"trained_types": ["wart"]}', "[" * 100_000],
+)
+def test_what_a_run_says_of_itself_must_make_sense(tmp_path: Path, folder: Path, meta: str):
+    (folder / "run.json").write_text(meta)
+    for read in (lambda: read_run(folder), lambda: read_parquet(tmp_path, meta=meta)):
+        with pytest.raises(RunError, match=r"JSON object|trained_types|cannot be read"):
+            read()
+
+
+@pytest.mark.parametrize("column", ["case_id", "truth", "exclusion", "quality_fail", "quality_reason"])
+def test_a_run_folder_whose_cases_lack_a_column_is_refused(folder: Path, column: str):
+    cases = pd.read_parquet(folder / "cases.parquet")
+    cases.drop(columns=column).to_parquet(folder / "cases.parquet", index=False)
+    with pytest.raises(RunError, match=rf"cases\.parquet: .*{column}|cases\.parquet: .*case ids"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("order", [[1, 0], [0], [0, 1, 1]])
+def test_a_run_folder_of_other_cases_or_another_order_is_refused(folder: Path, order: list[int]):
+    pd.read_parquet(folder / "cases.parquet").iloc[order].to_parquet(folder / "cases.parquet", index=False)
+    with pytest.raises(RunError, match="same cases in the same order"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "cases.parquet"])
+def test_a_run_folder_that_lacks_a_file_says_which(folder: Path, name: str):
+    (folder / name).unlink()
+    with pytest.raises(RunError, match=rf"{name}: the file is missing"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("name", ["scores.parquet", "cases.parquet"])
+def test_a_broken_file_of_a_run_folder_is_named(folder: Path, name: str):
+    (folder / name).write_bytes(b"PAR1 but not really")
+    with pytest.raises(RunError, match=rf"{name}: the run cannot be read"):
+        read_run(folder)
+
+
+def test_columns_of_other_kinds_are_read_or_refused_by_name(tmp_path: Path):
+    truth = pa.array(["melanoma", None]).dictionary_encode()
+    assert list(read_parquet(tmp_path, truth=truth).cases["truth"]) == ["melanoma", ""]
+    for scores in ([[0.2], [0.7]], [{"p": 0.2}, {"p": 0.7}]):
+        with pytest.raises(RunError, match="a: melanoma holds text, numbers"):
+            read_parquet(tmp_path, melanoma=scores)
+    with pytest.raises(RunError, match="the melanoma score lies between 0 and 1"):
+        read_parquet(tmp_path, melanoma=[True, False])
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe.parquet", "pipe"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RunError, match="a regular file is needed"):
+        read_run(tmp_path / name)
+
+
+def test_a_pipe_inside_a_run_folder_is_refused(folder: Path):
+    (folder / "cases.parquet").unlink()
+    os.mkfifo(folder / "cases.parquet")
+    with pytest.raises(RunError, match=r"cases\.parquet: a regular file is needed"):
+        read_run(folder)

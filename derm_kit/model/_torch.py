@@ -14,6 +14,8 @@ from derm_kit.model.card import WEIGHTS_FILE, ModelCard
 if TYPE_CHECKING:
     import torch
 
+    from derm_kit.model._network import SideBySide
+
 _declared: list[Any] = []
 
 
@@ -34,13 +36,16 @@ def import_timm() -> Any:  # noqa: ANN401 - timm carries no types
     return timm
 
 
-def build_network(architecture: str, outputs: int, **options: float) -> torch.nn.Module:
-    """A timm network of `architecture` with `outputs` logits and random weights."""
-    network: torch.nn.Module = import_timm().create_model(architecture, num_classes=outputs, **options)
-    return network
+def build_network(architecture: str, outputs: int) -> SideBySide:
+    """A network of `outputs` logits with random weights; `architecture` names timm's backbones, joined by "+"."""
+    from derm_kit.model._network import SideBySide
+
+    create = import_timm().create_model
+    backbones = [create(name.strip(), num_classes=0) for name in architecture.split("+")]
+    return SideBySide(backbones, [backbone.num_features for backbone in backbones], outputs)
 
 
-def load_network(folder: Path, card: ModelCard, device: torch.device) -> torch.nn.Module:
+def load_network(folder: Path, card: ModelCard, device: torch.device) -> SideBySide:
     """The network of a model folder with its weights, channels-last, for reading scores only."""
     import torch
     from safetensors.torch import load_file

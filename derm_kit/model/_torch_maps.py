@@ -20,6 +20,7 @@ from derm_kit.model.faithfulness import blurred
 if TYPE_CHECKING:
     import torch
 
+    from derm_kit.model._network import SideBySide
     from derm_kit.model.classifier import Classifier, Floats, Pixels
 
 Columns = npt.NDArray[np.intp]
@@ -38,7 +39,7 @@ def cam(kind: str, classifier: Classifier, squares: Pixels, columns: Columns) ->
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    layer = network.bn2
+    layer = network.stacked
     method = getattr(pytorch_grad_cam, kind)(model=network, target_layers=[layer])
     try:
         pixels = _tensor(classifier, squares)
@@ -107,7 +108,7 @@ def _attribution(classifier: Classifier, squares: Pixels, columns: Columns, way:
     return np.asarray(maps.detach().sum(1).float().cpu().numpy(), np.float32)
 
 
-def _network(classifier: Classifier) -> torch.nn.Module:
+def _network(classifier: Classifier) -> SideBySide:
     import torch
 
     import_timm()

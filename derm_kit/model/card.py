@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
+import json
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,12 +17,17 @@ CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
 ONNX_FILE = "model.onnx"
 PROJECTION_FILE = "projection.safetensors"
+HASHED_FILES = (WEIGHTS_FILE, ONNX_FILE, PROJECTION_FILE)
+SELF_HASH = "card_sha256"
+"""Field of card.json that holds the hash of all its others."""
+
+_AS_PUBLISHED = "Take the card that came with these weights; it is never edited by hand."
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Preprocessing(_Part):
@@ -60,16 +65,27 @@ class OperatingCharacteristic(_Part):
 
 
 class Constancy(_Part):
-    """Scores of the demo phantoms as measured at release; a machine that gives others has changed something."""
+    """Scores of the demo phantoms as measured at release; a machine that gives others has changed something.
+
+    `scores` has one value for each of `types`, in that order, by phantom.
+    """
 
     tolerance: float = Field(gt=0)
+    types: tuple[LesionType, ...]
     scores: dict[str, tuple[Probability, ...]]
+
+    @model_validator(mode="after")
+    def _one_score_a_type(self) -> Constancy:
+        uneven = next((case for case, row in self.scores.items() if len(row) != len(self.types)), None)
+        if uneven is not None:
+            raise ValueError(f"{uneven} has {len(self.scores[uneven])} scores for {len(self.types)} types")
+        return self
 
 
 class ModelCard(_Part):
     """Meaning, limits and hashes of one set of weights.
 
-    `types` are the trained lesion types in the order of the network's logits; every other type scores NaN.
+    `types` are the trained lesion types in order of risk, which is that of the logits; every other type scores NaN.
     Scores are softmax(logits / temperature). `training_cases` counts the pictures of each type, open diagnoses in
     parts; `spoken_shares` are the shares of the set that the scores speak of (empty: those of the training cases).
     """
@@ -101,13 +117,14 @@ class ModelCard(_Part):
     def _types_hold_together(self) -> ModelCard:
         if len(set(self.types)) != len(self.types):
             raise ValueError("types names a lesion type twice")
+        if self.types != tuple(t for t in LESION_TYPES if t in self.types):
+            raise ValueError("types must stand in order of risk")
         untrained = set(self.operating_points) - set(self.types)
         if untrained:
             raise ValueError(f"operating points for untrained types: {sorted(untrained)}")
-        if WEIGHTS_FILE not in self.files_sha256:
-            raise ValueError(f"files_sha256 has no {WEIGHTS_FILE}")
-        if not math.isfinite(self.temperature):
-            raise ValueError("temperature is not finite")
+        missing = [name for name in HASHED_FILES if name not in self.files_sha256]
+        if missing:
+            raise ValueError(f"files_sha256 has no {missing[0]}")
         return self
 
     @property
@@ -119,6 +136,12 @@ class ModelCard(_Part):
     def model_hash(self) -> str:
         """SHA-256 of the weights: the identity that runs and policies refer to."""
         return self.files_sha256[WEIGHTS_FILE]
+
+    @property
+    def scoring_sha256(self) -> str:
+        """SHA-256 of all in the card that changes a score: a run is never continued under another."""
+        deciding = {"architecture", "types", "preprocessing", "temperature", "feature_components", "files_sha256"}
+        return _hash_of(self.model_dump(mode="json", include=deciding))
 
 
 def default_model() -> Path:
@@ -134,13 +157,16 @@ def share(name: str) -> Path:
 
 
 def load_card(model: Path) -> ModelCard:
-    """The card of a model folder, every file it names verified by SHA-256.
+    """The card of a model folder, itself and every file it names verified by SHA-256.
 
-    Raises ModelError where the folder has no card, the card is invalid, or a file is missing or another than it says.
+    Raises ModelError where the folder has no card, the card is invalid or was changed since it was written, or a file
+    is missing or another than it says.
     """
     path = model / CARD_FILE
     try:
-        card = ModelCard.model_validate_json(path.read_bytes())
+        content = json.loads(path.read_bytes())
+        self_hash = content.pop(SELF_HASH, None) if isinstance(content, dict) else None
+        card = ModelCard.model_validate(content)
     except OSError as error:
         raise ModelError(
             f"a model folder holds {CARD_FILE}, which cannot be read here ({error.strerror})",
@@ -152,8 +178,17 @@ def load_card(model: Path) -> ModelCard:
         raise ModelError(
             f"the card is not valid at {'.'.join(map(str, first['loc'])) or 'its top'}: {first['msg']}",
             case=str(path),
-            next_step="Take the card that came with these weights; it is never edited by hand.",
+            next_step=_AS_PUBLISHED,
         ) from None
+    except ValueError as error:
+        raise ModelError(f"the card is JSON ({error})", case=str(path), next_step=_AS_PUBLISHED) from None
+    if self_hash != _hash_of(content):
+        raise ModelError(
+            f"the card is as it was written, which {SELF_HASH} in it proves; this one was changed since",
+            case=str(path),
+            value=self_hash or f"no {SELF_HASH}",
+            next_step=_AS_PUBLISHED,
+        )
     for name, expected in card.files_sha256.items():
         if Path(name).name != name:
             raise ModelError(
@@ -164,10 +199,21 @@ def load_card(model: Path) -> ModelCard:
     return card
 
 
+def write_card(card: ModelCard, model: Path) -> None:
+    """Write the card of a model folder with the SHA-256 of its own content. Raises OSError."""
+    content = card.model_dump(mode="json")
+    content[SELF_HASH] = _hash_of(content)
+    (model / CARD_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _verify(path: Path, expected: str) -> None:

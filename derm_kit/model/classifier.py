@@ -13,13 +13,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from derm_kit.cases.images import central_square
-from derm_kit.errors import ModelError
+from derm_kit.errors import ModelError, printable
 from derm_kit.lesions import LESION_TYPES
 from derm_kit.model.card import ONNX_FILE, PROJECTION_FILE, WEIGHTS_FILE, ModelCard, default_model, load_card
 
 Device = Literal["auto", "cpu", "cuda"]
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+
+_TAKE_AGAIN = "Take the whole model folder from its publisher again."
 
 
 class Network(Protocol):
@@ -55,7 +57,8 @@ class Classifier:
         self.folder = folder
         self.card: ModelCard = load_card(folder)
         self.device: Literal["cpu", "cuda"] = _resolve(device)
-        self._network: Network = _OnnxNetwork(folder) if self.device == "cpu" else _TorchNetwork(folder, self.card)
+        engine = _OnnxNetwork if self.device == "cpu" else _TorchNetwork
+        self._network: Network = engine(folder, self.card)
         self._mean, self._components = _projection(folder, self.card)
         self._column = np.array([LESION_TYPES.index(t) for t in self.card.types])
 
@@ -72,7 +75,10 @@ class Classifier:
         return pixels
 
     def infer(self, squares: Pixels) -> Inference:
-        """Scores of N central squares (N, S, S, 3) uint8."""
+        """Scores of N central squares (N, S, S, 3) uint8.
+
+        Raises MemoryError where they do not fit into memory at once, and ModelError where the network refuses them.
+        """
         logits, feature_map = self._network(self.pixels(squares))
         pooled = feature_map.mean(axis=(2, 3))
         scores = np.full((len(squares), len(LESION_TYPES)), np.nan, np.float32)
@@ -85,12 +91,12 @@ class Classifier:
         name = "classifier.weight"
         try:
             with safe_open(self.folder / WEIGHTS_FILE, framework="numpy") as tensors:
-                return tensors.get_tensor(name)  # type: ignore[no-any-return]
+                return np.asarray(tensors.get_tensor(name), np.float32)
         except (OSError, SafetensorError) as error:
             raise ModelError(
                 f"a network with maps ends in average pooling and a linear layer {name!r} ({type(error).__name__})",
                 case=str(self.folder / WEIGHTS_FILE),
-                next_step="Take the whole model folder from its publisher again.",
+                next_step=_TAKE_AGAIN,
             ) from None
 
 
@@ -103,17 +109,37 @@ def softmax(logits: Floats) -> Floats:
 class _OnnxNetwork:
     """One session with one thread a call: callers run side by side, which wastes less than splitting each layer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, card: ModelCard) -> None:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+        self._file = folder / ONNX_FILE
+        self._errors = tuple(e for e in vars(state).values() if isinstance(e, type) and issubclass(e, Exception))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(self._file, options, providers=["CPUExecutionProvider"])
+        except self._errors as error:
+            raise _unusable(self._file, error) from None
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        width = shapes.get("logits", [0])[-1]
+        if width != len(card.types):
+            raise ModelError(
+                f"the network has one output for each of the {len(card.types)} types in the card",
+                case=str(self._file),
+                value=width,
+                next_step=_TAKE_AGAIN,
+            )
 
     def __call__(self, pixels: Floats) -> tuple[Floats, Floats]:
-        logits, feature_map = self._session.run(["logits", "feature_map"], {"pixels": pixels})
+        try:
+            logits, feature_map = self._session.run(["logits", "feature_map"], {"pixels": pixels})
+        except self._errors as error:
+            if "alloc" in str(error).lower():
+                raise MemoryError(str(error)) from None
+            raise _unusable(self._file, error) from None
         return logits, feature_map
 
 
@@ -127,16 +153,22 @@ class _TorchNetwork:
 
         self._torch = torch
         self._device = torch.device(device)
-        self._network: Any = load_network(folder, card, self._device)
+        try:
+            self._network: Any = load_network(folder, card, self._device)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise _unusable(folder / WEIGHTS_FILE, error) from None
 
     def __call__(self, pixels: Floats) -> tuple[Floats, Floats]:
         torch = self._torch
         fast = self._device.type == "cuda"
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=fast):
-            x = torch.from_numpy(pixels).to(self._device, memory_format=torch.channels_last, non_blocking=True)
-            feature_map = self._network.forward_features(x)
-            logits = self._network.forward_head(feature_map)
-        return logits.float().cpu().numpy(), feature_map.float().cpu().numpy()
+        try:
+            with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=fast):
+                x = torch.from_numpy(pixels).to(self._device, memory_format=torch.channels_last, non_blocking=True)
+                feature_map = self._network.forward_features(x)
+                logits = self._network.forward_head(feature_map)
+            return logits.float().cpu().numpy(), feature_map.float().cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from None
 
 
 def _resolve(device: Device) -> Literal["cpu", "cuda"]:
@@ -157,6 +189,10 @@ def _resolve(device: Device) -> Literal["cpu", "cuda"]:
     )
 
 
+def _unusable(file: Path, error: Exception) -> ModelError:
+    return ModelError(f"the network cannot be run ({printable(error)})", case=str(file), next_step=_TAKE_AGAIN)
+
+
 def _projection(folder: Path, card: ModelCard) -> tuple[Floats, Floats]:
     try:
         tensors = load_file(folder / PROJECTION_FILE)
@@ -165,13 +201,13 @@ def _projection(folder: Path, card: ModelCard) -> tuple[Floats, Floats]:
         raise ModelError(
             f"the feature projection has tensors 'mean' and 'components' ({type(error).__name__})",
             case=str(folder / PROJECTION_FILE),
-            next_step="Take the whole model folder from its publisher again.",
+            next_step=_TAKE_AGAIN,
         ) from None
     if components.shape != (len(mean), card.feature_components):
         raise ModelError(
             f"the feature projection has {card.feature_components} components, as the card says",
             case=str(folder / PROJECTION_FILE),
             value=components.shape,
-            next_step="Take the whole model folder from its publisher again.",
+            next_step=_TAKE_AGAIN,
         )
     return mean, components

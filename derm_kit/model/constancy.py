@@ -10,7 +10,7 @@ import pandas as pd
 from derm_kit.cases.images import decode
 from derm_kit.cases.phantom import demo_cohort
 from derm_kit.errors import ModelError
-from derm_kit.lesions import LESION_TYPES
+from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Classifier
 
 
@@ -41,9 +41,10 @@ def measure(classifier: Classifier) -> dict[str, tuple[float, ...]]:
 
 
 def compare(classifier: Classifier) -> ConstancyResult:
-    """Score the demo phantoms now and hold them against the card.
+    """Score the demo phantoms now and hold them against the card, type by type under its name.
 
-    Raises ModelError where the card was made with another set of phantoms.
+    A type that only one of the two has is outside the tolerance. Raises ModelError where the card was made with another
+    set of phantoms.
     """
     stored, now = classifier.card.constancy, measure(classifier)
     if stored.scores.keys() != now.keys():
@@ -52,11 +53,8 @@ def compare(classifier: Classifier) -> ConstancyResult:
             case=classifier.card.name,
             next_step="Use the model with the derm-kit version that it was released for.",
         )
-    rows = [
-        (case_id, t.value, stored.scores[case_id][k], now[case_id][k])
-        for case_id in now
-        for k, t in enumerate(classifier.card.types)
-    ]
+    in_card, found = _by_name(stored.scores, stored.types), _by_name(now, classifier.card.types)
+    rows = [(*pair, in_card.get(pair, np.nan), found.get(pair, np.nan)) for pair in in_card | found]
     table = pd.DataFrame(rows, columns=["phantom", "lesion_type", "in_card", "now"])
     difference = (table["now"] - table["in_card"]).abs()
     outside = table[~(difference <= stored.tolerance)].reset_index(drop=True)
@@ -70,3 +68,8 @@ def compare(classifier: Classifier) -> ConstancyResult:
         float(difference.max()),
         outside,
     )
+
+
+def _by_name(scores: dict[str, tuple[float, ...]], types: tuple[LesionType, ...]) -> dict[tuple[str, str], float]:
+    """Scores by phantom and lesion type."""
+    return {(case_id, t.value): v for case_id, row in scores.items() for t, v in zip(types, row, strict=True)}

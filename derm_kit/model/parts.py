@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +19,12 @@ import pyarrow.parquet as pq
 
 from derm_kit.cases.cohort import REJECT_COLUMNS, Cohort, write_csv
 from derm_kit.errors import RunError
+from derm_kit.model.identity import differences
 from derm_kit.model.run import CASES_FILE, FEATURES_FILE, REJECTS_FILE, RUN_FILE, SCORE_COLUMNS, SCORES_FILE
 
 QUALITY_COLUMNS = ("quality_fail", "quality_reason", "quality_warning")
 BATCHES_PER_PART = 64
+PARTS_FOLDER = ".parts"
 
 
 @dataclass(frozen=True)
@@ -38,17 +43,24 @@ class Parts:
     @property
     def folder(self) -> Path:
         """Where parts lie until the run is finished."""
-        return self.out / ".parts"
+        return self.out / PARTS_FOLDER
 
     def begin(self) -> None:
-        """Make the folder ready. Raises RunError where it holds another run, finished or not."""
-        finished, begun = self.out / RUN_FILE, self.folder / RUN_FILE
-        for earlier in (finished, begun):
-            if earlier.is_file():
-                self._require_same(earlier)
-        if not (finished.is_file() or begun.is_file()):
+        """Make the folder ready. Raises RunError where it holds another run or a damaged one.
+
+        An unfinished run without a single part is begun anew, whatever it was of: nothing is lost.
+        """
+        if self.finished():
+            self._require_same(self.out / RUN_FILE)
+        elif self.begun():
+            self._require_same(self.folder / RUN_FILE)
+        else:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write_text(begun, json.dumps(self.identity | {"started": _now()}))
+            _write_text(self.folder / RUN_FILE, json.dumps(self.identity | {"started": _now()}))
+
+    def begun(self) -> bool:
+        """Whether any part lies on disk, this run's or another's."""
+        return any(self.folder.glob("*.parquet"))
 
     def finished(self) -> bool:
         """Whether the run's files are all there."""
@@ -60,24 +72,35 @@ class Parts:
         return range(part * size, min((part + 1) * size, self.n_cases))
 
     def missing(self) -> list[int]:
-        """Parts that are not on disk yet."""
-        return [part for part in range(self._count()) if not self._file(part).is_file()]
+        """Parts that are not on disk, or not whole."""
+        return [part for part in range(self._count()) if self._read(part) is None]
 
     def write(self, part: int, table: pd.DataFrame) -> None:
         """Put one part on disk, whole or not at all."""
+        content = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), content, write_page_checksum=True)
         partial = self._file(part).with_suffix(".partial")
-        pq.write_table(pa.Table.from_pandas(table, preserve_index=False), partial)
-        partial.replace(self._file(part))
+        partial.write_bytes(content.getvalue())
+        _settle(partial, self._file(part))
 
     def finish(self, cohort: Cohort) -> None:
-        """Turn the parts into the run's files, one part in memory at a time; run.json comes last and makes it a run."""
+        """Turn the parts into the run's files, one part in memory at a time; run.json comes last and makes it a run.
+
+        Raises RunError where a part was damaged since it was written; the same call of score() then mends it.
+        """
         rejects = [cohort.rejects]
         writers: dict[str, pq.ParquetWriter] = {}
         n_scored = 0
-        try:
+        with ExitStack() as stack:
             for part in range(self._count()):
                 rows = self.rows(part)
-                table = pq.read_table(self._file(part)).to_pandas()
+                table = self._read(part)
+                if table is None:
+                    raise RunError(
+                        "a part of the run was damaged while it was written",
+                        case=str(self._file(part)),
+                        next_step="Run the same command again: it scores this part anew and keeps the others.",
+                    )
                 rejected = table["rule"] != ""
                 rejects.append(table.loc[rejected, list(REJECT_COLUMNS)])
                 n_scored += int((~rejected).sum())
@@ -85,19 +108,23 @@ class Parts:
                 for name, frame in _files(table, cases).items():
                     arrow = pa.Table.from_pandas(frame[~rejected], preserve_index=False).replace_schema_metadata()
                     if name not in writers:
-                        writers[name] = pq.ParquetWriter(self.out / f"{name}.partial", arrow.schema, compression="zstd")
+                        writers[name] = stack.enter_context(_parquet(self.out / f"{name}.partial", arrow.schema))
                     writers[name].write_table(arrow)
-        finally:
-            for writer in writers.values():
-                writer.close()
         for name in writers:
-            (self.out / f"{name}.partial").replace(self.out / name)
-        listed = pd.concat(rejects, ignore_index=True)
-        write_csv(self.out / REJECTS_FILE, listed)
-        begun = json.loads((self.folder / RUN_FILE).read_text("utf-8"))
-        counts = {"n_cases": n_scored, "n_rejected": len(listed)}
-        times = {"platform": platform.platform(), "started": begun["started"], "finished": _now()}
-        _write_text(self.out / RUN_FILE, json.dumps(self.identity | counts | times, indent=1) + "\n")
+            _settle(self.out / f"{name}.partial", self.out / name)
+        n_rejected = self.write_rejects(rejects)
+        about = {"n_cases": n_scored, "n_rejected": n_rejected, "notes": list(cohort.notes)}
+        started = self._recorded(self.folder / RUN_FILE)["started"]
+        times = {"platform": platform.platform(), "started": started, "finished": _now()}
+        _write_text(self.out / RUN_FILE, json.dumps(self.identity | about | times, indent=1) + "\n")
+
+    def write_rejects(self, tables: Iterable[pd.DataFrame]) -> int:
+        """Write rejects.csv, one table after the other, and say how many rows that were."""
+        listed = pd.concat(tables, ignore_index=True)
+        partial = self.out / f"{REJECTS_FILE}.partial"
+        write_csv(partial, listed)
+        _settle(partial, self.out / REJECTS_FILE)
+        return len(listed)
 
     def discard(self) -> None:
         """Remove what a finished run no longer needs."""
@@ -109,18 +136,40 @@ class Parts:
     def _file(self, part: int) -> Path:
         return self.folder / f"{part:06d}.parquet"
 
+    def _read(self, part: int) -> pd.DataFrame | None:
+        """The table of a part, or None where there is none that is whole."""
+        try:
+            table = pq.read_table(self._file(part), page_checksum_verification=True).to_pandas()
+        except MemoryError:
+            raise
+        except (OSError, pa.ArrowException):
+            return None
+        return table if len(table) == len(self.rows(part)) else None
+
     def _require_same(self, file: Path) -> None:
+        changed = differences(self._recorded(file), self.identity)
+        if changed:
+            raise RunError(
+                "a run is continued, or given back, only for the same pictures, model and settings; what differs from "
+                f"the run in this folder: {changed}",
+                case=str(self.out),
+                next_step="Name another --out to score what is there now, or remove this folder if its scores are not "
+                "wanted.",
+            )
+
+    def _recorded(self, file: Path) -> dict[str, Any]:
+        """What a run.json says. Raises RunError where it is missing, empty or damaged."""
         try:
             found = json.loads(file.read_text("utf-8"))
-        except ValueError:
-            found = {}
-        different = [k for k, v in self.identity.items() if found.get(k) != v]
-        if different:
+        except (FileNotFoundError, ValueError):
+            found = None
+        if not (isinstance(found, dict) and "started" in found):
             raise RunError(
-                f"a run is continued only with the same cohort, model and settings; {', '.join(different)} differ",
-                case=str(self.out),
-                next_step="Name another --out, or remove this folder if its scores are not wanted.",
+                f"{RUN_FILE} says what a run is of; here it is missing, empty or damaged",
+                case=str(file),
+                next_step="Name another --out, or remove this run folder; its cases are then scored again.",
             )
+        return found
 
 
 def _files(table: pd.DataFrame, cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -132,9 +181,28 @@ def _files(table: pd.DataFrame, cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A writer that is closed once; where the disk is full, pyarrow's own would try again in its destructor."""
+    with path.open("wb") as file:
+        writer = pq.ParquetWriter(file, schema, compression="zstd")
+        try:
+            yield writer
+            writer.close()
+        finally:
+            writer.is_open = False
+
+
 def _write_text(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, "utf-8")
+    _settle(partial, path)
+
+
+def _settle(partial: Path, path: Path) -> None:
+    """Give a written file its name once its content is on disk, so that a power cut leaves the whole file or none."""
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
     partial.replace(path)
 
 

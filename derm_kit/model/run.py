@@ -13,8 +13,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from derm_kit.errors import DermKitError, RunError
-from derm_kit.lesions import LESION_TYPES, format_truth, parse_truth
+from derm_kit.cases.tables import read_table
+from derm_kit.errors import CohortError, RunError, printable
+from derm_kit.lesions import LESION_TYPES
+from derm_kit.model.run_tables import (
+    CASE_COLUMNS,
+    column_positions,
+    require_sound_ids,
+    run_columns,
+    sound_cases,
+    sound_meta,
+    sound_scores,
+)
 
 SCORES_FILE = "scores.parquet"
 CASES_FILE = "cases.parquet"
@@ -23,17 +33,19 @@ REJECTS_FILE = "rejects.csv"
 RUN_FILE = "run.json"
 
 SCORE_COLUMNS = tuple(t.value for t in LESION_TYPES)
-RUN_TEXTS = ("truth", "exclusion", "quality_reason", "source")
 
 
 @dataclass(frozen=True)
 class ScoreRun:
-    """Scores of one cohort by one model.
+    """Scores of one cohort by one model, held on construction to what a triage policy relies on.
 
     scores     N rows: case_id and eleven float32 columns named as the lesion types; an untrained type is NaN.
-    cases      the same N rows: the cohort's columns, truth as `a|b`, quality_fail (bool), quality_reason, exclusion.
+    cases      the same N rows: the cohort's columns, truth as `a|b`, quality_fail (bool), quality_reason, exclusion;
+               what a policy reads is written one way, as `run_tables.sound_cases` says.
     features   case_id and up to 64 float16 components of the pooled features, or None.
     meta       what run.json says: schema_version, model_hash, versions, device, times; empty for others' scores.
+
+    Raises RunError where the tables are of other cases or in another order, or a value breaks its rule.
     """
 
     scores: pd.DataFrame
@@ -42,7 +54,9 @@ class ScoreRun:
     meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if list(self.scores["case_id"]) != list(self.cases["case_id"]):
+        object.__setattr__(self, "scores", sound_scores(self.scores))
+        object.__setattr__(self, "cases", sound_cases(self.cases))
+        if not self.scores["case_id"].equals(self.cases["case_id"]):
             raise RunError(
                 "scores and cases list the same cases in the same order",
                 next_step="Score the cohort again, or mend the table whose rows were moved.",
@@ -77,22 +91,23 @@ class ScoreRun:
 def read_run(path: Path) -> ScoreRun:
     """A run folder, a parquet of scores joined with cases, or a CSV of somebody else's scores with truth.
 
-    Raises RunError where the path is none of these, columns are missing, or a score lies outside 0 to 1.
+    A CSV may have any encoding and separator that `derm_kit.cases.tables` reads. Raises RunError where the path is none
+    of these or no regular file, a row has too few or too many cells, a column is missing or stands twice, an id is
+    blank, repeated or unsafe, or a value breaks its rule.
     """
     try:
         if path.is_dir():
             return _read_folder(path)
+        _require_file(path, "Name a finished run folder, a joined parquet, or a CSV of scores.")
         if path.suffix.lower() == ".parquet":
-            meta = json.loads((pq.read_schema(path).metadata or {}).get(b"derm_kit", b"{}"))
-            return _split(pq.read_table(path).to_pandas(), path, meta)
+            table, about = _read_parquet(path)
+            return _split(table, path, _read_meta(about, path))
         if path.suffix.lower() == ".csv":
-            return _split(pd.read_csv(path, dtype={"case_id": str, **dict.fromkeys(RUN_TEXTS, str)}), path, {})
-    except (OSError, pa.ArrowException, ValueError, pd.errors.ParserError) as error:
-        raise RunError(
-            f"the scores cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            case=str(path),
-            next_step="Name a finished run folder, a joined parquet, or a CSV of case_id and one column a lesion type.",
-        ) from None
+            return _split(_read_csv(path), path, {})
+    except CohortError as error:
+        raise RunError(error.rule, case=error.case, value=error.value, next_step=error.next_step) from None
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise _unreadable(path, error) from None
     raise RunError(
         "a run is a folder written by 'derm-kit score', a .parquet or a .csv",
         case=str(path),
@@ -108,65 +123,89 @@ def write_joined(run: ScoreRun, path: Path) -> None:
 
 
 def _read_folder(folder: Path) -> ScoreRun:
-    if not (folder / RUN_FILE).is_file():
+    if not (folder / RUN_FILE).exists():
         raise RunError(
             f"a finished run has {RUN_FILE}, which is missing here",
             case=str(folder),
             next_step="Run the same 'derm-kit score' command again: it continues where it stopped.",
         )
-    features = folder / FEATURES_FILE
-    return ScoreRun(
-        scores=_valid_scores(pq.read_table(folder / SCORES_FILE).to_pandas(), folder),
-        cases=pq.read_table(folder / CASES_FILE).to_pandas(),
-        features=pq.read_table(features).to_pandas() if features.is_file() else None,
-        meta=json.loads((folder / RUN_FILE).read_text("utf-8")),
+    for name in (RUN_FILE, SCORES_FILE, CASES_FILE):
+        _require_file(folder / name, "Copy the whole run folder again, or score the cohort into a new one.")
+    meta = _read_meta((folder / RUN_FILE).read_bytes(), folder / RUN_FILE)
+    scores, cases = (
+        run_columns(_read_parquet(folder / name)[0], str(folder / name)) for name in (SCORES_FILE, CASES_FILE)
     )
+    _require_columns(scores, SCORE_COLUMNS, folder / SCORES_FILE)
+    _require_columns(cases, CASE_COLUMNS, folder / CASES_FILE)
+    require_sound_ids(scores, str(folder / SCORES_FILE))
+    features = folder / FEATURES_FILE
+    return ScoreRun(scores, cases, _read_parquet(features)[0] if features.is_file() else None, meta)
 
 
 def _split(table: pd.DataFrame, path: Path, meta: dict[str, Any]) -> ScoreRun:
-    scores = _valid_scores(table, path)
-    cases = table.drop(columns=[c for c in SCORE_COLUMNS if c in table]).copy()
-    cases["case_id"] = scores["case_id"]
-    for column in RUN_TEXTS:
-        cases[column] = cases[column].fillna("").astype(str) if column in cases else ""
-    cases["quality_fail"] = cases["quality_fail"].astype(bool) if "quality_fail" in cases else False
-    try:
-        cases["truth"] = [format_truth(parse_truth(t)) for t in cases["truth"]]
-    except DermKitError as error:
+    table = run_columns(table, str(path))
+    require_sound_ids(table, str(path))
+    scores = [name for name in SCORE_COLUMNS if name in table]
+    if not scores:
         raise RunError(
-            f"truth must name lesion types, joined by '|' where left open; {error.rule}",
+            "a score table has at least one column named as a lesion type",
             case=str(path),
-            value=error.value,
-            next_step=f"Use the names {', '.join(SCORE_COLUMNS)}.",
-        ) from None
-    return ScoreRun(scores=scores, cases=cases, meta=meta)
-
-
-def _valid_scores(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    if "case_id" not in table or not set(SCORE_COLUMNS) & set(table.columns):
-        raise RunError(
-            "a score table has case_id and at least one column named as a lesion type",
-            case=str(path),
-            value=", ".join(map(str, table.columns[:12])),
+            value=", ".join(table.columns[:12]),
             next_step=f"Name the columns case_id, {', '.join(SCORE_COLUMNS)}; a missing type counts as not trained.",
         )
-    scores = pd.DataFrame({"case_id": table["case_id"].astype(str)})
-    for column in SCORE_COLUMNS:
-        values = pd.to_numeric(table[column]) if column in table else np.nan
-        scores[column] = np.asarray(values, dtype=np.float32) if column in table else np.float32(np.nan)
-    matrix = scores[list(SCORE_COLUMNS)].to_numpy()
-    wrong = np.argwhere((matrix < 0) | (matrix > 1))
-    if len(wrong):
-        row, column = wrong[0]
+    return ScoreRun(table[["case_id", *scores]], table.drop(columns=scores), meta=meta)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """The named columns of a text table, every cell as text."""
+    where = str(path)
+    table = read_table(path, lambda header: sorted({i for at in column_positions(header, where).values() for i in at}))
+    for line, _, rule, next_step in table.refused:
+        raise RunError(rule, case=f"{path.name}, line {line}", next_step=next_step)
+    return table.frame.set_axis([table.header[int(i)] for i in table.frame.columns], axis=1)
+
+
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, bytes]:
+    """The table and what run.json says, where the file carries it (else `{}`)."""
+    try:
+        with pq.ParquetFile(path) as file:
+            about: dict[bytes, bytes] = file.schema_arrow.metadata or {}
+            return file.read().to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+
+
+def _read_meta(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path, error) from None
+    return sound_meta(meta, str(path))
+
+
+def _require_file(path: Path, next_step: str) -> None:
+    """Raise RunError unless there is a regular file: reading a pipe or a device might never end."""
+    if not path.exists():
+        raise RunError("the file is missing", case=str(path), next_step=next_step)
+    if not path.is_file():
+        raise RunError("a regular file is needed, no pipe, device or folder", case=str(path), next_step=next_step)
+
+
+def _require_columns(table: pd.DataFrame, wanted: tuple[str, ...], path: Path) -> None:
+    missing = [name for name in wanted if name not in table]
+    if missing:
         raise RunError(
-            f"the {SCORE_COLUMNS[column]} score lies between 0 and 1",
-            case=str(scores["case_id"].iloc[row]),
-            value=float(matrix[row, column]),
-            next_step="Give scores after softmax or sigmoid, not logits.",
+            f"a run's {path.name} has the columns {', '.join(wanted)}",
+            case=str(path),
+            value=f"no {', '.join(missing)}",
+            next_step="Copy the whole run folder again, or score the cohort into a new one.",
         )
-    twice = scores["case_id"][scores["case_id"].duplicated()]
-    if len(twice):
-        raise RunError(
-            "each case stands once in a score table", case=str(twice.iloc[0]), next_step="Remove the double rows."
-        )
-    return scores
+
+
+def _unreadable(path: Path, error: Exception) -> RunError:
+    said = str(error).splitlines()
+    return RunError(
+        f"the run cannot be read: {printable(said[0]) if said else type(error).__name__}",
+        case=str(path),
+        next_step="Name a finished run folder, a joined parquet, or a CSV of case_id and one column a lesion type.",
+    )

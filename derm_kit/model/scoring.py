@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +18,14 @@ from tqdm.auto import tqdm
 from derm_kit.cases.cohort import Cohort
 from derm_kit.cases.images import decode
 from derm_kit.cases.quality import assess
-from derm_kit.errors import CaseError, RunError
+from derm_kit.errors import CaseError, RunError, printable
 from derm_kit.model.classifier import Classifier
-from derm_kit.model.parts import QUALITY_COLUMNS, Parts
-from derm_kit.model.run import SCORE_COLUMNS, ScoreRun, read_run
+from derm_kit.model.identity import identity
+from derm_kit.model.parts import PARTS_FOLDER, QUALITY_COLUMNS, Parts
+from derm_kit.model.run import REJECTS_FILE, RUN_FILE, SCORE_COLUMNS, ScoreRun, read_run
 
-SCHEMA_VERSION = 1
 BATCH_SIZE = {"cpu": 8, "cuda": 64}
+_NO_PICTURE = ("a case needs a picture to be scored", "Name the folder that holds the pictures with their table.")
 
 
 def score(
@@ -46,23 +44,22 @@ def score(
     does not grow with the number of pictures. A picture that cannot be decoded stands in rejects.csv with rule and next
     step.
 
-    Raises RunError where `out` holds another run, is being written by another process, or cannot be written.
+    Raises RunError where `out` is not a folder of its own, holds another run, is being written by another process or
+    cannot be written; where no case has a picture; and where a batch does not fit into memory.
     """
     batch_size = BATCH_SIZE[classifier.device] if batch_size is None else batch_size
     if batch_size < 1:
         raise RunError("the batch size is at least 1", value=batch_size, next_step="Leave --batch-size out.")
-    if not len(cohort):
-        raise RunError(
-            "a run needs at least one case with a picture",
-            case=cohort.name,
-            value=f"{len(cohort.rejects)} rejected",
-            next_step="'derm-kit cohort' on the same folder says what was understood and what was not.",
-        )
-    parts = Parts(out, len(cohort), batch_size, _identity(cohort, classifier, batch_size))
+    _require_readable_name(out)
+    parts = Parts(out, len(cohort), batch_size, identity(cohort, classifier, batch_size))
     try:
+        _require_own_folder(parts, cohort)
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", timeout=0):
             parts.begin()
+            if not len(cohort):
+                parts.discard()
+                raise _nothing_to_score(parts, cohort)
             if not parts.finished():
                 _score_parts(cohort, classifier, parts, workers or _cores(), progress)
                 parts.finish(cohort)
@@ -71,6 +68,14 @@ def score(
         raise RunError(
             "one process at a time writes a run", case=str(out), next_step="Wait for the other, or name another --out."
         ) from None
+    except MemoryError:
+        another = "another --out and " if parts.begun() else ""
+        raise RunError(
+            "a batch of pictures must fit into memory",
+            case=str(out),
+            value=f"a batch size of {batch_size}",
+            next_step=f"Give {another}a smaller --batch-size, or close other programs and run the same command again.",
+        ) from None
     except OSError as error:
         raise RunError(
             f"the run folder must be writable ({error.strerror or type(error).__name__})",
@@ -78,6 +83,54 @@ def score(
             next_step="Free space or name another --out; the same command then continues.",
         ) from None
     return read_run(out)
+
+
+def may_be_continued(out: Path) -> bool:
+    """Whether a run was begun in `out` and not finished, so that the same call of score() goes on from there."""
+    return not (out / RUN_FILE).is_file() and (out / PARTS_FOLDER / RUN_FILE).is_file()
+
+
+def _require_readable_name(out: Path) -> None:
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:
+        raise RunError(
+            "the name of a run folder must be readable text (UTF-8)", case=str(out), next_step="Name another --out."
+        ) from None
+
+
+def _require_own_folder(parts: Parts, cohort: Cohort) -> None:
+    """Refuse a folder with other files: read again as a cohort, they and the run's tables would be taken for cases."""
+    out = parts.out
+    if os.path.realpath(out) == os.path.realpath(cohort.root):
+        held = "the pictures that are scored"
+    elif out.is_dir() and not (parts.finished() or parts.folder.is_dir()):
+        names = sorted({p.name for p in out.iterdir() if not p.name.startswith(".")} - {REJECTS_FILE})
+        held = f"{len(names):,} other files or folders, such as {printable(names[0], 60)}" if names else ""
+    else:
+        held = ""
+    if held:
+        raise RunError(
+            "a run is written into a folder of its own",
+            case=str(out),
+            value=held,
+            next_step="Name a new folder, such as --out derm-kit-run.",
+        )
+
+
+def _nothing_to_score(parts: Parts, cohort: Cohort) -> RunError:
+    """The refusal of a cohort without a case; what was rejected stands in rejects.csv."""
+    rule = "a run needs at least one case with a picture"
+    if cohort.rejects.empty:
+        step = "'derm-kit cohort' on the same folder says what was understood and what was not."
+        return RunError(rule, case=cohort.name, next_step=step)
+    n = parts.write_rejects([cohort.rejects])
+    first = cohort.rejects.iloc[0]
+    return RunError(
+        f"{rule}; {n:,} rejected, first {printable(first['file'])}: {first['rule']}",
+        case=cohort.name,
+        next_step=f"{first['next_step']} Each rejected case: {parts.out / REJECTS_FILE}",
+    )
 
 
 @dataclass(frozen=True)
@@ -126,7 +179,7 @@ def _in_order(
     waiting: deque[tuple[int, Future[_Batch]]] = deque()
     try:
         for part, rows in jobs:
-            cases = [(str(ids[i]), cohort.root / str(images[i])) for i in rows]
+            cases = [(str(ids[i]), cohort.root / images[i] if images[i] else None) for i in rows]
             waiting.append((part, pool.submit(_score_batch, cases, classifier)))
             if len(waiting) > ahead:
                 first, future = waiting.popleft()
@@ -139,7 +192,7 @@ def _in_order(
             future.cancel()
 
 
-def _score_batch(cases: list[tuple[str, Path]], classifier: Classifier) -> _Batch:
+def _score_batch(cases: list[tuple[str, Path | None]], classifier: Classifier) -> _Batch:
     n = len(cases)
     batch = _Batch(
         [""] * n,
@@ -150,6 +203,9 @@ def _score_batch(cases: list[tuple[str, Path]], classifier: Classifier) -> _Batc
     )
     squares: dict[int, npt.NDArray[np.uint8]] = {}
     for i, (case_id, path) in enumerate(cases):
+        if path is None:
+            batch.rules[i], batch.next_steps[i] = _NO_PICTURE
+            continue
         try:
             rgb = decode(path, case=case_id).rgb
         except CaseError as error:
@@ -182,19 +238,3 @@ def _table(cases: pd.DataFrame, batches: list[_Batch]) -> pd.DataFrame:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _identity(cohort: Cohort, classifier: Classifier, batch_size: int) -> dict[str, Any]:
-    digest = hashlib.sha256(pd.util.hash_pandas_object(cohort.cases, index=False).to_numpy().tobytes())
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "cohort": cohort.name,
-        "cohort_root": str(cohort.root.resolve()),
-        "cohort_sha256": digest.hexdigest(),
-        "model": f"{classifier.card.name} {classifier.card.version}",
-        "model_hash": classifier.card.model_hash,
-        "trained_types": [t.value for t in classifier.card.types],
-        "device": classifier.device,
-        "batch_size": batch_size,
-        "versions": {p: version(p) for p in ("derm-kit", "onnxruntime", "opencv-python-headless", "simplejpeg")},
-    }

@@ -24,11 +24,10 @@ import numpy as np
 import onnxruntime
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
 from derm_kit import Classifier, Cohort, read, score
-from derm_kit.model._torch import build_network
-from derm_kit.model.card import ONNX_FILE, WEIGHTS_FILE, default_model
+from derm_kit.model._torch import load_network
+from derm_kit.model.card import ONNX_FILE, default_model
 
 BATCH = 8
 
@@ -48,9 +47,7 @@ def bare_onnx(cohort: Cohort, size: int) -> Callable[[], None]:
 def plain_loop(cohort: Cohort, classifier: Classifier) -> Callable[[], None]:
     """What one writes first."""
     card = classifier.card
-    network = build_network(card.architecture, len(card.types))
-    network.load_state_dict(load_file(default_model() / WEIGHTS_FILE))
-    network.eval()
+    network = load_network(default_model(), card, torch.device("cpu")).to(memory_format=torch.contiguous_format)
     size = card.preprocessing.input_size_px
     paths = [cohort.root / image for image in cohort.cases["image"]]
 

@@ -1,0 +1,72 @@
+"""The network as an ONNX file of half the size: weights lie in float16 and compute in float32.
+
+Weights are rounded to float16 before export, in the torch file too, so both engines compute with the same numbers.
+The exporter folds batch normalisation into the convolutions; here each folded weight is written as the rounded weight
+times a factor a channel, which ONNX Runtime multiplies out once, when it loads the file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+
+class WithFeatureMap(torch.nn.Module):
+    """The network with the tensor that enters global average pooling as second output."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels (N, 3, S, S) to logits (N, K) and feature map (N, C, h, w)."""
+        feature_map = self.network.forward_features(pixels)
+        return self.network.forward_head(feature_map), feature_map
+
+
+def rounded(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights of layers as float16; vectors (statistics, biases) as they are."""
+    return {name: (value.half() if value.ndim > 1 else value).contiguous() for name, value in state.items()}
+
+
+def write_onnx(network: torch.nn.Module, path: Path, size: int) -> None:
+    """Write pixels (N, 3, size, size) -> logits, feature_map with any N; the weights of `network` must be rounded."""
+    program = torch.onnx.export(
+        WithFeatureMap(network).eval(), (torch.zeros(2, 3, size, size),), dynamo=True, external_data=False,
+        optimize=True, input_names=["pixels"], output_names=["logits", "feature_map"],
+        dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1)}},
+    )  # fmt: skip
+    model = program.model_proto
+    store_in_half(model.graph, {f"network.{k}": v.numpy() for k, v in network.state_dict().items()})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def store_in_half(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> None:
+    """Replace each float32 weight of `graph` by its float16 in `weights` and the factors (O, 1, ...) folded into it."""
+    made = []
+    for tensor in [t for t in graph.initializer if t.name in weights and len(t.dims) > 1]:
+        plain, folded = weights[tensor.name], numpy_helper.to_array(tensor)
+        factor = channel_factor(plain, folded)
+        half, wide, scale = (f"{tensor.name}_{part}" for part in ("half", "wide", "factor"))
+        graph.initializer.remove(tensor)
+        graph.initializer.append(numpy_helper.from_array(plain.astype(np.float16), half))
+        graph.initializer.append(numpy_helper.from_array(factor, scale))
+        made.append(helper.make_node("Cast", [half], [wide], to=TensorProto.FLOAT))
+        made.append(helper.make_node("Mul", [wide, scale], [tensor.name]))
+    for node in reversed(made):
+        graph.node.insert(0, node)
+
+
+def channel_factor(plain: np.ndarray, folded: np.ndarray) -> np.ndarray:
+    """The factor of each output channel, (O, 1, ...) float32, by which `folded` is `plain`. Raises ValueError."""
+    rows, target = plain.reshape(len(plain), -1).astype(np.float64), folded.reshape(len(plain), -1)
+    square = (rows**2).sum(axis=1)
+    factor = np.divide((rows * target).sum(axis=1), square, out=np.ones(len(plain)), where=square > 0)
+    if not np.allclose(rows * factor[:, None], target, rtol=1e-5, atol=1e-7):
+        raise ValueError("the exporter changed a weight by more than a factor a channel, or it was not rounded first")
+    return factor.astype(np.float32).reshape(-1, *[1] * (plain.ndim - 1))
