@@ -46,12 +46,16 @@ def test_each_place_of_a_one_pass_map_holds_its_part_of_the_logit(classifier, sq
 
 
 def test_one_pass_equals_pytorch_grad_cam(classifier, squares):
+    """A picture in which no place speaks for a type has an empty map; most must not be, or nothing is compared."""
+    drawn = []
     for lesion_type in classifier.card.types:
         columns = np.full(len(squares), classifier.card.types.index(lesion_type))
         ours, theirs = (METHODS[m].maps(classifier, squares, columns) for m in (DEFAULT_METHOD, "grad_cam"))
         scale = np.abs(theirs).max(axis=(1, 2), keepdims=True)
-        assert (scale > 0).all()
+        drawn.append(scale > 0)
+        assert scale.max() > 0, lesion_type
         assert np.abs(ours - theirs).max() < 1e-4 * scale.max(), lesion_type
+    assert np.mean(drawn) > 0.9
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
