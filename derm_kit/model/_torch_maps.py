@@ -29,12 +29,19 @@ STEPS = 32
 SAMPLES = 16
 NOISE_SD = 0.05
 SEED = 0
+SCORED_CHANNELS = 128
 WINDOW_PX = 48
 STRIDE_PX = 16
 
 
-def cam(kind: str, classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
-    """Maps (N, h, w) of one of pytorch-grad-cam's classes, before it stretches each to 0-1."""
+def cam(
+    kind: str, classifier: Classifier, squares: Pixels, columns: Columns, *, strongest: int | None = None
+) -> Floats:
+    """Maps (N, h, w) of one of pytorch-grad-cam's classes, before it stretches each to 0-1.
+
+    `strongest` keeps only that many channels of each picture, those of the highest mean: a method that runs the network
+    once a channel would take minutes over all.
+    """
     network = _network(classifier)
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -51,10 +58,11 @@ def cam(kind: str, classifier: Classifier, squares: Pixels, columns: Columns) ->
             held[-1].detach().cpu().numpy()
             for held in (method.activations_and_grads.activations, method.activations_and_grads.gradients)
         )
+        kept = np.argsort(-seen.mean(axis=(2, 3)), axis=1, kind="stable")[:, :strongest]
         with contextlib.redirect_stderr(io.StringIO()):
             maps = [
-                method.get_cam_image(pixels[i : i + 1], layer, [target], seen[i : i + 1], slopes[i : i + 1], False)
-                for i, target in enumerate(targets)
+                method.get_cam_image(pixels[i : i + 1], layer, [target], seen[[i], k], slopes[[i], k], False)
+                for i, (target, k) in enumerate(zip(targets, np.sort(kept)[:, None], strict=True))
             ]
     finally:
         method.activations_and_grads.release()

@@ -158,7 +158,11 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
         "hires_cam": Method("HiResCAM", "Draelos 2020", _CAM, False, partial(_torch_maps.cam, "HiResCAM")),
         "layer_cam": Method("LayerCAM", "Jiang 2021", _CAM, False, partial(_torch_maps.cam, "LayerCAM")),
         "eigen_cam": Method("EigenCAM", "Muhammad 2020", _CAM, False, partial(_torch_maps.cam, "EigenCAM")),
-        "score_cam": Method("ScoreCAM", "Wang 2020", _CAM, False, partial(_torch_maps.cam, "ScoreCAM")),
+        "score_cam": Method(
+            "ScoreCAM", "Wang 2020", _CAM, False,
+            partial(_torch_maps.cam, "ScoreCAM", strongest=_torch_maps.SCORED_CHANNELS),
+            {"channels": f"the {_torch_maps.SCORED_CHANNELS} strongest"},
+        ),
         "integrated_gradients": Method(
             "Integrated gradients", "Sundararajan 2017", "captum", True, _torch_maps.integrated_gradients,
             {"baseline": "blurred picture", "steps": _torch_maps.STEPS},
