@@ -42,8 +42,17 @@ def write_onnx(network: torch.nn.Module, path: Path, size: int) -> None:
     )  # fmt: skip
     model = program.model_proto
     store_in_half(model.graph, {f"network.{k}": v.numpy() for k, v in network.state_dict().items()})
+    forget_where(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def forget_where(model: onnx.ModelProto) -> None:
+    """Drop what the exporter noted of the machine: the stack trace of each node, with the paths of its files."""
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input,
+                 *model.graph.output, *model.graph.initializer):  # fmt: skip
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def store_in_half(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> None:

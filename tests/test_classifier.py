@@ -136,3 +136,9 @@ def test_either_engines_lack_of_memory_is_a_memory_error(classifier: Classifier,
     for network in (onnx, _TorchNetwork(default_model(), classifier.card, device="cpu")):
         with pytest.raises(MemoryError):
             network(pixels)
+
+
+def test_the_shipped_network_names_no_file_of_the_machine_it_was_made_on():
+    content = (default_model() / ONNX_FILE).read_bytes()
+    assert b"stack_trace" not in content
+    assert b".py" not in content
