@@ -462,7 +462,7 @@ def test_no_row_of_any_table_is_lost(tmp_path, one, other, by_lesion):
         assert error.next_step
         return
     known = {*cohort.cases["case_id"], *cohort.rejects["case_id"]}
-    for row in (*one, *other):
+    for row in filter(any, (*one, *other)):  # a line of empty cells gives nothing
         assert row[0].removesuffix(".jpg") in known or row[0] in known
     assert (cohort.rejects["rule"] != "").all()
     assert not cohort.cases["case_id"].duplicated().any()

@@ -540,3 +540,17 @@ def test_the_real_diagnoses_give_the_same_truth(data_folder, tmp_path):
     cohort = read(tmp_path / "metadata.csv")
     truths = [(set(a.split("|")), set(b.split("|"))) for a, b in zip(given, cohort.cases["truth"], strict=True)]
     assert all(a <= b or b <= a for a, b in truths if "" not in a | b)
+
+
+@pytest.mark.parametrize("said", ["", "genital"])
+def test_what_a_dicom_file_says_against_an_assessment_holds_beside_a_table(tmp_path, said):
+    dicom(tmp_path / "child.dcm", age="016Y", site="Penis")
+    dicom(tmp_path / "adult.dcm", age="045Y", site="Back")
+    (tmp_path / "broken.dcm").write_bytes(b"no picture")
+    rows = f"image_id,anatomical_site\nchild.dcm,{said}\nadult.dcm,\nbroken.dcm,\n"
+    (tmp_path / "metadata.csv").write_text(rows)
+    cohort = read(tmp_path)
+    found = dict(zip(cohort.cases["case_id"], cohort.cases["exclusion"], strict=True))
+    assert set(found["child"].split("; ")) == {"under 18", "genital"}
+    assert found["adult"] == found["broken"] == ""
+    assert any("table does not: 1; which a clinician must see" in note for note in cohort.notes)

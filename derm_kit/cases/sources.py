@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import stat
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +50,7 @@ def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
         for each in chosen:
             if not stat.S_ISREG(_mode(each)):
                 raise _no_kind(each)
-        return read_rows(path, chosen, found)
+        return _with_exclusions(read_rows(path, chosen, found))
     if not stat.S_ISREG(mode):
         raise _no_kind(path)
     if table is not None:
@@ -56,7 +58,7 @@ def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
             "a table goes with a folder of pictures", case=str(path), value=str(table), next_step="Name the folder."
         )
     if suffix(path.name) in TABLE_SUFFIXES | {".txt"}:
-        return read_rows(path.parent, [path], None)
+        return _with_exclusions(read_rows(path.parent, [path], None))
     if suffix(path.name) in PICTURE_SUFFIXES | UNREAD_SUFFIXES or _is_dicom(path.parent, path.name):
         return _read_pictures(path.parent, one(path), printable(path.stem))
     raise _no_kind(path)
@@ -148,6 +150,33 @@ def _with_fields(root: Path, cases: pd.DataFrame, dicom: set[str], rejects: list
     cases["anatomical_site"] = values.sites(site)
     cases["exclusion"] = values.exclusions(cases["age_years"], [site])
     return cases.drop(index=lost).reset_index(drop=True)
+
+
+def _with_exclusions(cohort: Cohort) -> Cohort:
+    """Add to what a table says against an assessment what its DICOM files say: under 18, genital, subungual."""
+    images = cohort.cases["image"]
+    rows = [i for i, file in enumerate(images) if suffix(file) in _DICOM_SUFFIXES or _is_dicom(cohort.root, file)]
+    if not rows:
+        return cohort
+    from derm_kit.cases.dicom import dicom_fields  # pydicom is slow to import and most cohorts have none
+
+    said: dict[int, dict[str, str | float]] = {}
+    for i in rows:
+        with suppress(CaseError):  # a file that cannot be read is rejected when it is scored
+            said[i] = dicom_fields(
+                cohort.root / images.iloc[i], salt=secrets.token_bytes(32), case=str(cohort.cases["case_id"].iloc[i])
+            )
+    table = pd.DataFrame.from_dict(said, orient="index", columns=["age_years", "anatomical_site"])
+    site = values.tidy(table["anatomical_site"].fillna("").astype("str"))
+    exclusion, added = cohort.cases["exclusion"].tolist(), 0
+    for i, reasons in zip(said, values.exclusions(table["age_years"].astype("float64"), [site]), strict=True):
+        known = exclusion[i].split("; ") if exclusion[i] else []
+        new = [reason for reason in reasons.split("; ") if reason and reason not in known]
+        exclusion[i] = "; ".join([*known, *new])
+        added += bool(new)
+    cases = cohort.cases.assign(exclusion=pd.array(exclusion, dtype="str"))
+    note = f"Exclusions that DICOM files state and the table does not: {added:,}; which a clinician must see."
+    return replace(cohort, cases=cases, notes=(*cohort.notes, note)) if added else cohort
 
 
 def _is_dicom(root: Path, file: str) -> bool:
