@@ -5,7 +5,8 @@
 DATA is any cohort with our columns, `split` and truth among them. Two networks ship side by side (models/export.py).
 `finish` starts from the averaged weights of `body` and sees a larger input and a small share of phantoms; `second`
 learns for longer from mixed pairs of pictures. Both are scored at 256 px, where validation was better than at the
-224 px they end on. `baseline` is the naive network that every figure is held against. Every choice rests on
+224 px they end on. derm11 0.3.0 is `second` of --seed 22 and 0.6 of the logits, `finish` 0.4, --prevalence-power 0.75:
+chosen on validation. `baseline` is the naive network that every figure is held against. Every choice rests on
 `validation`; `reference` is never opened here (models/evaluate.py does that, once per released weights).
 
 On a CPU the allocator matters: with MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=16000000000
