@@ -27,13 +27,13 @@ from scipy.optimize import minimize_scalar
 from sklearn.decomposition import PCA
 
 sys.path.insert(0, str(Path(__file__).parent))
-from onnx_file import rounded, write_onnx
+from onnx_file import write_onnx
 
 from derm_kit.cases.cohort import Cohort
 from derm_kit.cases.images import central_square, decode
 from derm_kit.cases.sources import read
 from derm_kit.lesions import LESION_TYPES, LesionType, parse_truth
-from derm_kit.model._network import SideBySide
+from derm_kit.model._network import SideBySide, restored, stored
 from derm_kit.model._torch import build_network
 from derm_kit.model.card import (
     ONNX_FILE,
@@ -166,7 +166,7 @@ def joined(members: list[tuple[str, Path, float]], outputs: int) -> SideBySide:
     network.load_state_dict(network.state_dict() | {
         "classifier.weight": torch.cat(heads, dim=1), "classifier.bias": torch.stack(biases).sum(dim=0)
     })  # fmt: skip
-    network.load_state_dict(rounded(network.state_dict()))
+    network.load_state_dict(restored(stored(network.state_dict())))
     return network.eval()
 
 
@@ -219,7 +219,7 @@ def main() -> None:
     with torch.no_grad():
         network.classifier.bias += torch.from_numpy(inside)
     write_onnx(network, args.out / ONNX_FILE, rule.input_size_px)
-    save_file(rounded(network.state_dict()), args.out / WEIGHTS_FILE)
+    save_file(stored(network.state_dict()), args.out / WEIGHTS_FILE)
     _, pooled = forward(args.out / ONNX_FILE, train, rule)
     components = min(COMPONENTS, len(pooled))
     pca = PCA(components, svd_solver="randomized", random_state=0).fit(pooled)

@@ -1,8 +1,8 @@
-"""The network as an ONNX file of half the size: weights lie in float16 and compute in float32.
+"""The network as an ONNX file whose weights lie as small as those of the torch file (derm_kit/model/_network.py).
 
-Weights are rounded to float16 before export, in the torch file too, so both engines compute with the same numbers.
-The exporter folds batch normalisation into the convolutions; here each folded weight is written as the rounded weight
-times a factor a channel, which ONNX Runtime multiplies out once, when it loads the file.
+Weights are rounded to what is stored before export, so both engines compute with the same numbers. The exporter folds
+batch normalisation into the convolutions; here each folded weight is written as the stored weight times a factor a
+channel, which ONNX Runtime multiplies out once, when it loads the file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+
+from derm_kit.model._network import stored
 
 
 class WithFeatureMap(torch.nn.Module):
@@ -28,20 +30,15 @@ class WithFeatureMap(torch.nn.Module):
         return self.network.forward_head(feature_map), feature_map
 
 
-def rounded(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights of layers as float16; vectors (statistics, biases) as they are."""
-    return {name: (value.half() if value.ndim > 1 else value).contiguous() for name, value in state.items()}
-
-
 def write_onnx(network: torch.nn.Module, path: Path, size: int) -> None:
-    """Write pixels (N, 3, size, size) -> logits, feature_map with any N; the weights of `network` must be rounded."""
+    """Write pixels (N, 3, size, size) -> logits, feature_map with any N; the weights of `network` must be as stored."""
     program = torch.onnx.export(
         WithFeatureMap(network).eval(), (torch.zeros(2, 3, size, size),), dynamo=True, external_data=False,
         optimize=True, input_names=["pixels"], output_names=["logits", "feature_map"],
         dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1)}},
     )  # fmt: skip
     model = program.model_proto
-    store_in_half(model.graph, {f"network.{k}": v.numpy() for k, v in network.state_dict().items()})
+    store_small(model.graph, {f"network.{k}": v.numpy() for k, v in stored(network.state_dict()).items()})
     forget_where(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
@@ -55,17 +52,17 @@ def forget_where(model: onnx.ModelProto) -> None:
         part.doc_string = ""
 
 
-def store_in_half(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> None:
-    """Replace each float32 weight of `graph` by its float16 in `weights` and the factors (O, 1, ...) folded into it."""
+def store_small(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> None:
+    """Replace each float32 weight of `graph` by its small form in `weights` times the factors folded in, (O, 1, ...)."""
     made = []
     for tensor in [t for t in graph.initializer if t.name in weights and len(t.dims) > 1]:
-        plain, folded = weights[tensor.name], numpy_helper.to_array(tensor)
-        factor = channel_factor(plain, folded)
-        half, wide, scale = (f"{tensor.name}_{part}" for part in ("half", "wide", "factor"))
+        small = weights[tensor.name]
+        factor = channel_factor(small, numpy_helper.to_array(tensor))
+        narrow, wide, scale = (f"{tensor.name}_{part}" for part in ("stored", "wide", "scale"))
         graph.initializer.remove(tensor)
-        graph.initializer.append(numpy_helper.from_array(plain.astype(np.float16), half))
+        graph.initializer.append(numpy_helper.from_array(small, narrow))
         graph.initializer.append(numpy_helper.from_array(factor, scale))
-        made.append(helper.make_node("Cast", [half], [wide], to=TensorProto.FLOAT))
+        made.append(helper.make_node("Cast", [narrow], [wide], to=TensorProto.FLOAT))
         made.append(helper.make_node("Mul", [wide, scale], [tensor.name]))
     for node in reversed(made):
         graph.node.insert(0, node)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from derm_kit import Classifier
 from derm_kit.cases.phantom import draw
 from derm_kit.lesions import LESION_TYPES, LesionType
+from derm_kit.model._network import restored, stored
 from derm_kit.model.card import load_card
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -120,7 +121,7 @@ def test_the_joint_network_says_the_weighted_sum_of_its_members(model: Path):
     alone = []
     for path in paths:
         network = create_network("tf_efficientnet_lite0", 11).eval()
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(restored(stored(load_file(path))))
         alone.append(network)
     with torch.inference_mode():
         want = 0.3 * alone[0](x) + 0.7 * alone[1](x)
@@ -133,3 +134,26 @@ def test_a_weight_that_changed_by_more_than_a_factor_a_channel_is_refused():
     np.testing.assert_allclose(onnx_file.channel_factor(plain, plain * scale), scale, rtol=1e-6)
     with pytest.raises(ValueError, match="factor a channel"):
         onnx_file.channel_factor(plain, plain * scale + 0.01)
+
+
+def test_large_weights_are_stored_in_a_byte_and_rounded_by_at_most_half_a_step_of_their_channel():
+    random = torch.Generator().manual_seed(3)
+    state = {
+        "large.weight": torch.randn(40, 20, 5, 5, generator=random) * torch.logspace(-6, 2, 40).reshape(-1, 1, 1, 1),
+        "empty.weight": torch.zeros(20, 40, 5, 5),
+        "small.weight": torch.randn(3, 20, 3, 3, generator=random),
+        "bias": torch.randn(3, generator=random),
+        "batches": torch.tensor(7),
+    }
+    small = stored(state)
+    once = restored(small)
+    assert small["large.weight"].dtype == torch.int8
+    assert small["small.weight"].dtype == torch.float16
+    assert once.keys() == state.keys()
+    half_a_step = state["large.weight"].abs().amax(dim=(1, 2, 3), keepdim=True) / 254
+    assert ((once["large.weight"] - state["large.weight"]).abs() <= half_a_step * 1.001).all()
+    assert not once["empty.weight"].any()
+    torch.testing.assert_close(once["small.weight"], state["small.weight"], rtol=1e-3, atol=0)
+    assert torch.equal(once["bias"], state["bias"])
+    again = stored(once)
+    assert torch.equal(again["large.weight"], small["large.weight"])

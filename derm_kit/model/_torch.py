@@ -50,6 +50,8 @@ def load_network(folder: Path, card: ModelCard, device: torch.device) -> SideByS
     import torch
     from safetensors.torch import load_file
 
+    from derm_kit.model._network import restored
+
     network = build_network(card.architecture, len(card.types))
-    network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    network.load_state_dict(restored(load_file(folder / WEIGHTS_FILE)))
     return network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from filelock import FileLock, Timeout
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from derm_kit.cases.cohort import Cohort
@@ -148,9 +149,11 @@ class _Batch:
 
 
 def _score_parts(cohort: Cohort, classifier: Classifier, parts: Parts, workers: int, progress: bool) -> None:
+    """Score what is missing, a thread a worker: threads of NumPy's own would wait, spinning, on the workers' cores."""
     missing = parts.missing()
     done = len(cohort) - sum(len(parts.rows(part)) for part in missing)
     with (
+        threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(cohort), initial=done, unit="case", desc="Scoring", disable=None if progress else True) as bar,
     ):

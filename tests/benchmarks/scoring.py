@@ -92,9 +92,9 @@ def peak_memory_mb(data: str, cases: int) -> float:
 def main() -> None:
     """Print rates and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=480)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory-cases", type=int, default=4_000)
+    parser.add_argument("--cases", type=int, default=320)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory-cases", type=int, default=1_600)
     args = parser.parse_args()
     data = os.environ.get("DERM_KIT_DATA")
     if not data:
