@@ -53,7 +53,7 @@ def forget_where(model: onnx.ModelProto) -> None:
 
 
 def store_small(graph: onnx.GraphProto, weights: dict[str, np.ndarray]) -> None:
-    """Replace each float32 weight of `graph` by its small form in `weights` times the factors folded in, (O, 1, ...)."""
+    """Replace each float32 weight of `graph` by its small form in `weights` times the factors (O, 1, ...) it holds."""
     made = []
     for tensor in [t for t in graph.initializer if t.name in weights and len(t.dims) > 1]:
         small = weights[tensor.name]
