@@ -62,7 +62,10 @@ def test_one_pass_equals_pytorch_grad_cam(classifier, squares):
 def test_every_method_gives_finite_maps_that_differ_from_place_to_place(classifier, squares, name):
     few = squares[:1] if name in SLOW else squares
     columns = classifier.infer(few).logits.argmax(1)
-    maps = METHODS[name].maps(classifier, few, columns)
+    passes: list[int] = []
+    maps = METHODS[name].maps(classifier, few, columns, lambda: passes.append(1))
+    if len(few) == 1:
+        assert len(passes) == METHODS[name].passes, "the progress bar of one picture ends where the work ends"
     assert maps.dtype == np.float32
     assert len(maps) == len(few)
     assert np.isfinite(maps).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from derm_kit.cases.phantom import draw
 from derm_kit.lesions import LesionType
 from derm_kit.panels.triage import LARGEST_MB, Entered, TriagePanel
 from derm_kit.triage.single import Answers
+
+TORCH_BEFORE = "torch" in sys.modules
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,10 @@ def phantom(lesion_type: LesionType, seed: int = 9_000) -> bytes:
 
 
 def upload(panel: TriagePanel, content: bytes, size: int | None = None) -> None:
-    panel._on_upload({"new": ({"name": "x.png", "size": size or len(content), "content": memoryview(content)},)})
+    """As the browser sends it: content and size first, in one message with the count."""
+    zone = panel.upload
+    with zone.hold_trait_notifications():
+        zone.content, zone.size, zone.given = content, size or len(content), zone.given + 1
 
 
 def test_an_empty_page_shows_no_result(panel):
@@ -55,7 +61,7 @@ def test_the_pathway_waits_for_the_skin_type_and_then_says_the_suspected_type(pa
     assert "If you are worried, refer" in panel.result.value
     assert "atypical naevus" in panel.result.value
     assert "Weakest source" in panel.result.value
-    assert panel.viewer.map_shape == (8, 8)
+    assert panel.maps.viewer.map_shape == (8, 8)
     assert "Download summary" in panel.download.value
 
 
@@ -102,7 +108,7 @@ def test_a_broken_file_is_told_plainly_and_loses_nothing(panel):
 
 
 def test_a_file_above_the_limit_is_refused_before_it_is_read(panel):
-    upload(panel, b"x", size=(LARGEST_MB + 1) * 1_000_000)
+    upload(panel, b"", size=(LARGEST_MB + 1) * 1_000_000)
     assert f"at most {LARGEST_MB} MB" in panel.notice.value
     assert panel.case is None
 
@@ -138,14 +144,65 @@ def test_an_unforeseen_failure_is_told_in_plain_words_and_logged(panel, monkeypa
 
 def test_the_check_of_a_map_says_one_sentence(panel):
     upload(panel, phantom(LesionType.MELANOMA))
-    panel.check_map()
-    assert "score" in panel.trust.value
-    assert "Agreement" in panel.trust.value
+    panel.maps.check()
+    assert panel.maps.working.layout.display == ""
+    panel.maps.wait()
+    assert panel.maps.working.layout.display == "none"
+    assert "score" in panel.maps.trust.value
+    assert "Agreement" in panel.maps.trust.value
+    assert panel.maps.trust.value.count("<svg") == 2
 
 
 def test_maps_of_one_picture_share_one_scale(panel):
     upload(panel, phantom(LesionType.MELANOMA))
-    scale = panel.viewer.scale
-    panel.of_type.value = LesionType.DERMATOFIBROMA.value
-    assert panel.viewer.scale == scale
-    assert "Dermatofibroma" in panel.trust.value
+    scale = panel.maps.viewer.scale
+    panel.maps.of_type.value = LesionType.DERMATOFIBROMA.value
+    assert panel.maps.viewer.scale == scale
+    assert "Dermatofibroma" in panel.maps.words.value
+
+
+def test_another_method_is_drawn_beside_the_page_and_kept(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    panel.maps.method.value = "places_that_matter"
+    assert panel.maps.viewer.map_shape == (8, 8), "until the new map is there the old one stays"
+    panel.maps.wait()
+    assert panel.maps.viewer.map_shape == (7, 7)
+    assert "Hiding one place at a time" in panel.maps.words.value
+    panel.maps.method.value = "grad_cam_one_pass"
+    panel.maps.method.value = "places_that_matter"
+    assert panel.maps.viewer.map_shape == (7, 7), "a map that was drawn is shown at once"
+    assert panel.maps.working.layout.display == "none"
+    assert "torch" not in sys.modules or TORCH_BEFORE
+
+
+def test_a_cancelled_map_leaves_what_was_shown(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    panel.maps.method.value = "occlusion"
+    panel.maps.cancel()
+    panel.maps.wait()
+    assert panel.maps.viewer.map_shape == (8, 8)
+    assert panel.maps.working.layout.display == "none"
+    assert panel.maps.notice.value == ""
+
+
+def test_a_method_that_fails_is_told_beside_the_map(panel, monkeypatch):
+    upload(panel, phantom(LesionType.MELANOMA))
+    monkeypatch.setattr("derm_kit.model.side_process.sys.executable", "/bin/false")
+    panel.maps.method.value = "occlusion"
+    panel.maps.wait()
+    assert "This did not work" in panel.maps.notice.value
+    assert "choose another method" in panel.maps.notice.value
+
+
+def test_a_new_picture_ends_the_work_on_the_old_one(panel):
+    upload(panel, phantom(LesionType.MELANOMA))
+    panel.maps.method.value = "occlusion"
+    upload(panel, phantom(LesionType.BASAL_CELL_CARCINOMA))
+    panel.maps.wait()
+    assert panel.maps.method.value == "grad_cam_one_pass"
+    assert panel.maps.viewer.map_shape == (8, 8)
+
+
+def test_of_a_phantom_the_share_of_the_map_in_the_lesion_is_said(panel):
+    panel.demo.value = "phantom-melanoma-0"
+    assert "of what is marked lies in the lesion" in panel.maps.words.value

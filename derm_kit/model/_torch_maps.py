@@ -2,7 +2,7 @@
 
 CAM methods look at the tensor that enters average pooling; Captum's attributions are summed over the colour channels.
 All explain the logit before temperature. Each function takes a classifier, central squares (N, S, S, 3) uint8 and the
-column to explain of each (N,), and gives maps (N, h, w) float32.
+column to explain of each (N,), calls `advance` after each pass through the network, and gives maps (N, h, w) float32.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from derm_kit.model._torch import import_timm, load_network
-from derm_kit.model.faithfulness import blurred
+from derm_kit.model.faithfulness import Advance, blurred, no_progress
 
 if TYPE_CHECKING:
     import torch
@@ -25,29 +25,42 @@ if TYPE_CHECKING:
 
 Columns = npt.NDArray[np.intp]
 
+CHANNELS_A_PASS = 16
 STEPS = 32
+STEPS_A_PASS = 4
 SAMPLES = 16
 NOISE_SD = 0.05
 SEED = 0
 SCORED_CHANNELS = 128
 WINDOW_PX = 48
 STRIDE_PX = 16
+SCORE_CAM_PASSES = 1 + SCORED_CHANNELS // CHANNELS_A_PASS
+GRADIENT_PASSES = STEPS // STEPS_A_PASS
+OCCLUSION_PASSES = 1 + 14 * 14
+"""Passes a picture; those of occlusion for an input of 256 px."""
 
 
 def cam(
-    kind: str, classifier: Classifier, squares: Pixels, columns: Columns, *, strongest: int | None = None
+    kind: str,
+    classifier: Classifier,
+    squares: Pixels,
+    columns: Columns,
+    advance: Advance = no_progress,
+    *,
+    strongest: int | None = None,
 ) -> Floats:
     """Maps (N, h, w) of one of pytorch-grad-cam's classes, before it stretches each to 0-1.
 
     `strongest` keeps only that many channels of each picture, those of the highest mean: a method that runs the network
     once a channel would take minutes over all.
     """
-    network = _network(classifier)
+    network = _network(classifier, advance)
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     layer = network.stacked
     method = getattr(pytorch_grad_cam, kind)(model=network, target_layers=[layer])
+    method.batch_size = CHANNELS_A_PASS
     try:
         pixels = _tensor(classifier, squares)
         targets = [ClassifierOutputTarget(int(k)) for k in columns]
@@ -69,20 +82,23 @@ def cam(
     return np.asarray(np.maximum(np.concatenate(maps), 0), np.float32)
 
 
-def integrated_gradients(classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+def integrated_gradients(
+    classifier: Classifier, squares: Pixels, columns: Columns, advance: Advance = no_progress
+) -> Floats:
     """Integrated gradients from the blurred picture, (N, S, S)."""
     from captum.attr import IntegratedGradients
 
-    way = IntegratedGradients(_network(classifier))
-    return _attribution(classifier, squares, columns, way, n_steps=STEPS, internal_batch_size=32)
+    way = IntegratedGradients(_network(classifier, advance))
+    return _attribution(classifier, squares, columns, way, n_steps=STEPS, internal_batch_size=STEPS_A_PASS)
 
 
-def gradient_shap(classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+def gradient_shap(classifier: Classifier, squares: Pixels, columns: Columns, advance: Advance = no_progress) -> Floats:
     """Expected gradients between the blurred picture and noisy copies of the picture, (N, S, S)."""
     import torch
     from captum.attr import GradientShap
 
-    way, before = GradientShap(_network(classifier)), np.random.get_state()  # noqa: NPY002 - Captum draws from both
+    way = GradientShap(_network(classifier, advance))
+    before = np.random.get_state()  # noqa: NPY002 - Captum draws from both
     try:
         with torch.random.fork_rng():
             maps = []
@@ -98,11 +114,11 @@ def gradient_shap(classifier: Classifier, squares: Pixels, columns: Columns) -> 
     return np.concatenate(maps)
 
 
-def occlusion(classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+def occlusion(classifier: Classifier, squares: Pixels, columns: Columns, advance: Advance = no_progress) -> Floats:
     """What the logit loses where a window of the blurred picture slides over the picture, (N, S, S)."""
     from captum.attr import Occlusion
 
-    way = Occlusion(_network(classifier))
+    way = Occlusion(_network(classifier, advance))
     window, stride = (3, WINDOW_PX, WINDOW_PX), (3, STRIDE_PX, STRIDE_PX)
     return _attribution(classifier, squares, columns, way, sliding_window_shapes=window, strides=stride)
 
@@ -116,11 +132,13 @@ def _attribution(classifier: Classifier, squares: Pixels, columns: Columns, way:
     return np.asarray(maps.detach().sum(1).float().cpu().numpy(), np.float32)
 
 
-def _network(classifier: Classifier) -> SideBySide:
+def _network(classifier: Classifier, advance: Advance) -> SideBySide:
     import torch
 
     import_timm()
-    return load_network(classifier.folder, classifier.card, torch.device(classifier.device))
+    network = load_network(classifier.folder, classifier.card, torch.device(classifier.device))
+    network.stacked.register_forward_hook(lambda *_: advance())
+    return network
 
 
 def _tensor(classifier: Classifier, squares: Pixels) -> torch.Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,28 +23,38 @@ from derm_kit.errors import CaseError, ModelError
 from derm_kit.lesions import LesionType
 from derm_kit.model import _torch_maps
 from derm_kit.model.classifier import Classifier, Floats, Inference, Pixels
-from derm_kit.model.faithfulness import places_that_matter
+from derm_kit.model.faithfulness import PLACES_PASSES, Advance, no_progress, places_that_matter
 
 Columns = npt.NDArray[np.intp]
 Settings = dict[str, object]
 DEFAULT_METHOD = "grad_cam_one_pass"
 
 
+class Maps(Protocol):
+    """A function that draws maps."""
+
+    def __call__(
+        self, classifier: Classifier, squares: Pixels, columns: Columns, advance: Advance = no_progress
+    ) -> Floats:
+        """Maps (N, h, w) float32 of central squares (N, S, S, 3) uint8; `columns` (N,) says which trained type of each."""
+        ...
+
+
 @dataclass(frozen=True)
 class Method:
     """One way to draw maps.
 
-    `maps` takes a classifier, central squares (N, S, S, 3) uint8 and, for each, the column of the card's types to
-    explain (N,), and gives maps (N, h, w) float32. `signed` maps tell evidence against the type by values below 0.
+    `maps` calls `advance` after each of the `passes` through the network that one picture takes. `signed` maps tell
+    evidence against the type by values below 0.
     """
 
     label: str
     source: str
     library: str
     signed: bool
-    maps: Callable[[Classifier, Pixels, Columns], Floats]
+    maps: Maps
     settings: Settings = field(default_factory=dict)
-    needs_torch: bool = True
+    passes: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,10 +110,9 @@ def explain(
         rows = range(start, min(start + batch_size, len(cohort)))
         squares = dict(_squares(classifier, cohort, rows, reasons))
         if squares:
-            pixels = np.stack(list(squares.values()))
-            columns = _columns(classifier, pixels, lesion_type)
+            columns, drawn = _drawn(classifier, np.stack(list(squares.values())), way, lesion_type)
             types = [classifier.card.types[k] for k in columns]
-            found |= dict(zip(squares, zip(types, way.maps(classifier, pixels, columns), strict=True), strict=True))
+            found |= dict(zip(squares, zip(types, drawn, strict=True), strict=True))
         advance(len(rows))
     shape = next(iter(found.values()))[1].shape if found else (1, 1)
     maps = np.full((len(cohort), *shape), np.nan, np.float32)
@@ -131,25 +141,38 @@ def _squares(classifier: Classifier, cohort: Cohort, rows: range, reasons: list[
             reasons[i] = error.finding
 
 
-def _columns(classifier: Classifier, squares: Pixels, lesion_type: LesionType | None) -> Columns:
-    if lesion_type is not None:
-        return np.full(len(squares), classifier.card.types.index(lesion_type), np.intp)
-    return np.asarray(classifier.infer(squares).logits.argmax(1), np.intp)
+def _drawn(
+    classifier: Classifier, squares: Pixels, way: Method, lesion_type: LesionType | None
+) -> tuple[Columns, Floats]:
+    """The column explained of each square (N,) and its map (N, h, w); what scores the square draws the default map."""
+    default = way is METHODS[DEFAULT_METHOD]
+    inference = classifier.infer(squares) if default or lesion_type is None else None
+    if lesion_type is None and inference is not None:
+        columns = np.asarray(inference.logits.argmax(1), np.intp)
+    else:
+        columns = np.full(len(squares), classifier.card.types.index(lesion_type), np.intp)
+    if default and inference is not None:
+        return columns, _raising(one_pass_maps(inference, classifier), columns)
+    return columns, way.maps(classifier, squares, columns)
 
 
-def _one_pass(classifier: Classifier, squares: Pixels, columns: Columns) -> Floats:
+def _one_pass(classifier: Classifier, squares: Pixels, columns: Columns, advance: Advance = no_progress) -> Floats:
     maps = one_pass_maps(classifier.infer(squares), classifier)
+    advance()
+    return _raising(maps, columns)
+
+
+def _raising(maps: Floats, columns: Columns) -> Floats:
+    """Of maps (N, K, h, w), those of `columns` (N,) where they raise the score: (N, h, w)."""
     return np.maximum(maps[np.arange(len(columns)), columns], 0)
 
 
 _CAM = "pytorch-grad-cam"
 METHODS: MappingProxyType[str, Method] = MappingProxyType(
     {
-        DEFAULT_METHOD: Method(
-            "Grad-CAM in one pass", "Selvaraju 2017; Zhou 2016", "derm-kit", False, _one_pass, needs_torch=False
-        ),
+        DEFAULT_METHOD: Method("Grad-CAM in one pass", "Selvaraju 2017; Zhou 2016", "derm-kit", False, _one_pass),
         "places_that_matter": Method(
-            "Hiding one place at a time", "Zeiler 2014", "derm-kit", True, places_that_matter, needs_torch=False
+            "Hiding one place at a time", "Zeiler 2014", "derm-kit", True, places_that_matter, passes=PLACES_PASSES
         ),
         "grad_cam": Method("Grad-CAM", "Selvaraju 2017", _CAM, False, partial(_torch_maps.cam, "GradCAM")),
         "grad_cam_plus_plus": Method(
@@ -161,11 +184,11 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
         "score_cam": Method(
             "ScoreCAM", "Wang 2020", _CAM, False,
             partial(_torch_maps.cam, "ScoreCAM", strongest=_torch_maps.SCORED_CHANNELS),
-            {"channels": f"the {_torch_maps.SCORED_CHANNELS} strongest"},
+            {"channels": f"the {_torch_maps.SCORED_CHANNELS} strongest"}, _torch_maps.SCORE_CAM_PASSES,
         ),
         "integrated_gradients": Method(
             "Integrated gradients", "Sundararajan 2017", "captum", True, _torch_maps.integrated_gradients,
-            {"baseline": "blurred picture", "steps": _torch_maps.STEPS},
+            {"baseline": "blurred picture", "steps": _torch_maps.STEPS}, _torch_maps.GRADIENT_PASSES,
         ),
         "gradient_shap": Method(
             "GradientShap", "Lundberg 2017; Erion 2019", "captum", True, _torch_maps.gradient_shap,
@@ -175,6 +198,7 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
         "occlusion": Method(
             "Occlusion", "Zeiler 2014", "captum", True, _torch_maps.occlusion,
             {"baseline": "blurred picture", "window_px": _torch_maps.WINDOW_PX, "stride_px": _torch_maps.STRIDE_PX},
+            _torch_maps.OCCLUSION_PASSES,
         ),
     }
 )  # fmt: skip

@@ -7,6 +7,7 @@ alone, so a page needs no torch for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from scipy.stats import spearmanr
 
 from derm_kit.lesions import LESION_TYPES, LesionType
-from derm_kit.model.classifier import Classifier, Floats, Pixels
+from derm_kit.model.classifier import Classifier, Floats, Inference, Pixels
 
 GRID = 14
 """Places a side that a picture is cut into."""
@@ -25,7 +26,18 @@ RANDOM_ORDERS = 5
 BLUR_SHARE = 1 / 12
 """Blur (sigma) of what is hidden as a share of the picture's side: the skin's colour stays, every structure goes."""
 
+VIEWS_A_PASS = 8
+MEASURE_PASSES = 2 * -(-(RANDOM_ORDERS + 1) * (STEPS + 1) // VIEWS_A_PASS)
+PLACES_PASSES = -(-((GRID // 2) ** 2 + 1) // VIEWS_A_PASS)
+"""Passes through the network that measure() and, for each picture, places_that_matter() take."""
+
 Mask = npt.NDArray[np.bool_]
+Advance = Callable[[], None]
+"""Called after each pass through the network; an exception from it ends the work."""
+
+
+def no_progress() -> None:
+    """Nobody asks how far the work is."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +86,35 @@ class Faithfulness:
 
 
 def measure(
-    classifier: Classifier, square: Pixels, drawn: Floats, lesion_type: LesionType, *, seed: int = 0
+    classifier: Classifier,
+    square: Pixels,
+    drawn: Floats,
+    lesion_type: LesionType,
+    advance: Advance = no_progress,
+    *,
+    seed: int = 0,
 ) -> Faithfulness:
     """Deletion and insertion of one map (h, w) on its central square (S, S, 3), for the score of `lesion_type`."""
     rng = np.random.default_rng(seed)
     order = np.argsort(-on_grid(drawn).ravel(), kind="stable")
     orders = np.stack([order, *(rng.permutation(GRID * GRID) for _ in range(RANDOM_ORDERS))])
-    deletion, insertion = (_curves(classifier, square, orders, lesion_type, hide=hide) for hide in (True, False))
+    deletion, insertion = (
+        _curves(classifier, square, orders, lesion_type, advance, hide=hide) for hide in (True, False)
+    )
     shares = np.linspace(0, 1, STEPS + 1, dtype=np.float32)
     return Faithfulness(shares, deletion[0], insertion[0], deletion[1:], insertion[1:])
 
 
-def places_that_matter(classifier: Classifier, squares: Pixels, columns: npt.NDArray[np.intp]) -> Floats:
+def places_that_matter(
+    classifier: Classifier, squares: Pixels, columns: npt.NDArray[np.intp], advance: Advance = no_progress
+) -> Floats:
     """What a type's logit loses where one of 7 x 7 places is hidden: maps (N, 7, 7), below 0 where it gains."""
     side = GRID // 2
     maps = []
     for square, column in zip(squares, columns, strict=True):
         hidden = ~np.eye(side * side, dtype=bool).reshape(-1, side, side)
         views = _mixed(square, np.concatenate([np.ones((1, side, side), bool), hidden]))
-        logits = _in_batches(classifier, views)[:, column]
+        logits = np.concatenate([found.logits for found in _passes(classifier, views, advance)])[:, column]
         maps.append((logits[0] - logits[1:]).reshape(side, side))
     return np.asarray(maps, np.float32)
 
@@ -125,7 +147,13 @@ def on_grid(drawn: Floats) -> Floats:
 
 
 def _curves(
-    classifier: Classifier, square: Pixels, orders: npt.NDArray[np.intp], lesion_type: LesionType, *, hide: bool
+    classifier: Classifier,
+    square: Pixels,
+    orders: npt.NDArray[np.intp],
+    lesion_type: LesionType,
+    advance: Advance,
+    *,
+    hide: bool,
 ) -> Floats:
     """Scores (R, STEPS + 1) as more and more places of each order (R, GRID * GRID) are hidden, or shown."""
     rank = np.argsort(orders, axis=1).reshape(len(orders), 1, GRID, GRID)
@@ -133,12 +161,14 @@ def _curves(
     touched = (rank < reached).reshape(-1, GRID, GRID)
     views = _mixed(square, ~touched if hide else touched)
     column = LESION_TYPES.index(lesion_type)
-    scores = [classifier.infer(views[i : i + 8]).scores[:, column] for i in range(0, len(views), 8)]
+    scores = [found.scores[:, column] for found in _passes(classifier, views, advance)]
     return np.concatenate(scores).reshape(len(orders), STEPS + 1)
 
 
-def _in_batches(classifier: Classifier, views: Pixels) -> Floats:
-    return np.concatenate([classifier.infer(views[i : i + 8]).logits for i in range(0, len(views), 8)])
+def _passes(classifier: Classifier, views: Pixels, advance: Advance) -> Iterator[Inference]:
+    for i in range(0, len(views), VIEWS_A_PASS):
+        yield classifier.infer(views[i : i + VIEWS_A_PASS])
+        advance()
 
 
 def _mixed(square: Pixels, keep: Mask) -> Pixels:

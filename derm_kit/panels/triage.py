@@ -9,16 +9,17 @@ from typing import Any
 
 import ipywidgets as w
 import numpy as np
+from PIL import Image
 
 from derm_kit.cases.phantom import demo_cohort
 from derm_kit.errors import CaseError
 from derm_kit.lesions import LESION_TYPES, LesionType
-from derm_kit.model import faithfulness
-from derm_kit.model.classifier import Classifier, Floats
-from derm_kit.model.explanation import one_pass_maps
+from derm_kit.model.classifier import Classifier
+from derm_kit.model.faithfulness import Mask
+from derm_kit.panels.dropzone import DropZone
+from derm_kit.panels.maps import MapView
 from derm_kit.panels.parts import Panel, guarded, notice_html, page, proportion_html, scores_html, section
 from derm_kit.panels.summary import summary_html
-from derm_kit.panels.viewer import MODES, PictureViewer
 from derm_kit.triage.policy import SAFETY_NET, Disposition, TriagePolicy
 from derm_kit.triage.single import EXCLUSIONS, SKIN_TYPES, Answers, TriagedCase, measured_sensitivity, triage
 
@@ -82,10 +83,11 @@ class TriagePanel(Panel):
     # widgets
 
     def _build(self) -> None:
-        self.upload = w.FileUpload(
-            accept="image/*,.dcm,.tif,.tiff", multiple=False, description="Choose or take a picture"
-        )
-        self.upload.observe(self._on_upload, "value")
+        self.upload = DropZone(
+            words="Drop a picture here, or", label="Choose or take a picture", accept="image/*,.dcm,.tif,.tiff",
+            largest=LARGEST_MB * 1_000_000,
+        )  # fmt: skip
+        self.upload.observe(self._on_upload, "given")
         demo = demo_cohort()
         self._demo = {c: demo.root / i for c, i in zip(demo.cases["case_id"], demo.cases["image"], strict=True)}
         self.demo = w.Dropdown(options=[("Or a demo phantom…", ""), *((c, c) for c in self._demo)], description="Demo")
@@ -103,21 +105,10 @@ class TriagePanel(Panel):
         self.undo_button = w.Button(description="Undo last change")
         self.undo_button.add_class("dk-second")
         self.undo_button.on_click(lambda _: self.undo())
-        self.result, self.scores, self.trust, self.download = w.HTML(), w.HTML(), w.HTML(), w.HTML()
-        self.viewer = PictureViewer()
-        self.mode = w.RadioButtons(
-            options=[(words, code) for code, words in MODES.items()], value="colour", description="Show"
-        )
-        self.mode.observe(lambda change: self.viewer.set_trait("mode", change["new"]), "value")
-        self.opacity = w.FloatSlider(value=0.6, min=0.1, max=1, step=0.1, description="Strength", readout_format=".0%")
-        self.opacity.observe(lambda change: self.viewer.set_trait("opacity", change["new"]), "value")
-        self.of_type = w.Dropdown(description="Map of")
-        self.of_type.observe(self._on_type, "value")
-        self.trust_button = w.Button(description="Check this map")
-        self.trust_button.on_click(lambda _: self.check_map())
+        self.result, self.scores, self.download = w.HTML(), w.HTML(), w.HTML()
+        self.maps = MapView(self._classifier)
         self.outcome = w.VBox([self.result, self.scores, self.download])
-        self.look = w.VBox([self.viewer, self.mode, self.opacity, self.of_type, self.trust_button, self.trust])
-        columns = w.Box([section("The picture", self.look), section("The result", self.outcome)])
+        columns = w.Box([section("The picture", self.maps.view), section("The result", self.outcome)])
         columns.add_class("dk-columns")
         self.columns = columns
         limit = f"Up to {LARGEST_MB} MB. The picture stays in this page's memory and is gone when you close it."
@@ -139,18 +130,16 @@ class TriagePanel(Panel):
     # user -> entered
 
     @guarded
-    def _on_upload(self, change: dict[str, Any]) -> None:
-        if not change["new"]:
-            return
-        file = change["new"][0]
-        if file["size"] > LARGEST_MB * 1_000_000:
+    def _on_upload(self, _: dict[str, Any]) -> None:
+        size, content = self.upload.size, self.upload.content
+        if size > self.upload.largest:
             raise CaseError(
                 f"a picture has at most {LARGEST_MB} MB",
-                value=f"{file['size'] / 1e6:.0f} MB",
+                value=f"{size / 1e6:.0f} MB",
                 next_step="Export it at a smaller size.",
             )
-        self.enter(replace(self.entered, picture=bytes(file["content"]), name="your picture"))
-        self.upload.value = ()
+        self.enter(replace(self.entered, picture=content, name="your picture"))
+        self.upload.content = b""
 
     @guarded
     def _on_demo(self, change: dict[str, Any]) -> None:
@@ -162,11 +151,6 @@ class TriagePanel(Panel):
         if not self._showing:
             ticked = tuple(code for code, box in self.exclusions.items() if box.value)
             self.enter(replace(self.entered, answers=Answers(ticked, self.skin.value)))
-
-    @guarded
-    def _on_type(self, change: dict[str, Any]) -> None:
-        if change["new"] and not self._showing:
-            self._show_map(LesionType(change["new"]))
 
     # entered -> view
 
@@ -182,48 +166,20 @@ class TriagePanel(Panel):
             self.columns.layout.display = "" if case else "none"
             if case is None:
                 return
-            self.viewer.show_picture(case.rgb, f"{case.case_id}, {case.rgb.shape[1]} by {case.rgb.shape[0]} pixels")
-            self.of_type.options = [(t.label, t.value) for t in self._classifier.card.types]
-            self.of_type.value = case.explained.value
-            self._show_map(case.explained)
+            self.maps.show(case, self._mask(case.case_id))
             self.result.value = self._result_html(case)
             self.scores.value = scores_html(case.scores, self._policy.thresholds, case.suspected)
             self.download.value = self._download_html(case) if answers.skin_type else ""
         finally:
             self._showing = False
 
-    def _show_map(self, lesion_type: LesionType) -> None:
-        assert self.case is not None  # noqa: S101 - a map is only ever asked for beside a case
-        maps = self._maps(self.case)
-        drawn = maps[self._classifier.card.types.index(lesion_type)]
-        self.viewer.show_map(drawn, float(maps.max()))
-        self.viewer.mode = self.mode.value
-        strength = float(drawn.max() / maps.max()) if maps.max() > 0 else 0.0
-        self.trust.value = (
-            f"<p>Grad-CAM of <strong>{escape(lesion_type.label)}</strong>: bright places raise this type's score. All "
-            f"maps of a picture share one scale; this one's strongest place has {strength:.0%} of it.</p>"
-        )
-
-    def _maps(self, case: TriagedCase) -> Floats:
-        return np.asarray(np.maximum(one_pass_maps(case.inference, self._classifier)[0], 0), np.float32)
-
-    @guarded
-    def check_map(self) -> None:
-        """Measure how far the map shown can be trusted, and say it in one sentence."""
-        if self.case is None:
-            return
-        lesion_type = LesionType(self.of_type.value)
-        column = self._classifier.card.types.index(lesion_type)
-        drawn = self._maps(self.case)[column]
-        found = faithfulness.measure(self._classifier, self.case.square, drawn, lesion_type)
-        other = faithfulness.places_that_matter(self._classifier, self.case.square[None], np.array([column]))[0]
-        same = faithfulness.agreement(drawn, other)
-        self.trust.value = notice_html(
-            "success" if found.explains else "warning",
-            found.sentence,
-            f"Against random places: hiding {found.deletion_gain:+.3f}, showing {found.insertion_gain:+.3f} (above 0: "
-            f"better than chance). Agreement with hiding one place at a time: {same:.2f} (1 is full, 0 is none).",
-        )
+    def _mask(self, name: str) -> Mask | None:
+        """Where the lesion is known to be: in a demo phantom."""
+        path = self._demo.get(name)
+        if path is None:
+            return None
+        mask = np.array(Image.open(path.parents[1] / "masks" / path.name).convert("RGB"))
+        return np.asarray(self._classifier.square(mask)[..., 0] > 127)
 
     def _result_html(self, case: TriagedCase) -> str:
         if not case.answers.skin_type:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -46,6 +47,40 @@ def test_a_phantom_dropped_in_gives_the_right_words(page: Page, melanoma: Path):
     expect(page.get_by_text("urgent suspected cancer").first).to_be_visible()
     expect(page.locator(".dk-scores tbody tr")).to_have_count(11)
     expect(page.locator(".dk-viewer canvas")).to_have_attribute("data-shown", "colour")
+
+
+def test_a_picture_can_be_dropped_on_the_page(page: Page, melanoma: Path):
+    page.goto(TRIAGE)
+    expect(page.locator(".dk-drop")).to_be_visible(timeout=WAIT)
+    coded = base64.b64encode(melanoma.read_bytes()).decode()
+    dropped = page.evaluate_handle(
+        """coded => {
+            const bytes = Uint8Array.from(atob(coded), c => c.charCodeAt(0)), data = new DataTransfer();
+            data.items.add(new File([bytes], "Jane Doe.png", { type: "image/png" }));
+            return data;
+        }""",
+        coded,
+    )
+    page.locator(".dk-drop").dispatch_event("dragover", {"dataTransfer": dropped})
+    expect(page.locator(".dk-drop.dk-over")).to_be_visible()
+    page.locator(".dk-drop").dispatch_event("drop", {"dataTransfer": dropped})
+    expect(page.locator(".dk-viewer canvas")).to_have_attribute("data-shown", "colour", timeout=WAIT)
+    assert "Jane Doe" not in page.content()
+
+
+def test_another_method_shows_its_progress_and_can_be_cancelled(page: Page, melanoma: Path):
+    page.goto(TRIAGE)
+    expect(page.locator(".dk-drop")).to_be_visible(timeout=WAIT)
+    upload(page, melanoma)
+    expect(page.get_by_text("Grad-CAM in one pass of")).to_be_visible(timeout=WAIT)
+    page.get_by_label("By", exact=True).select_option(label="Occlusion")
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+    page.get_by_label("By", exact=True).select_option(label="Hiding one place at a time")
+    expect(page.get_by_text("Hiding one place at a time of")).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="Check this map").click()
+    expect(page.get_by_text("Agreement with hiding one place at a time")).to_be_visible(timeout=WAIT)
 
 
 def test_the_untouched_picture_is_one_key_away(page: Page, melanoma: Path):
