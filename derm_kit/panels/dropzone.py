@@ -21,6 +21,6 @@ class DropZone(anywidget.AnyWidget):
     label = t.Unicode("Choose a file").tag(sync=True)
     accept = t.Unicode().tag(sync=True)
     largest = t.Int().tag(sync=True)
-    content = t.Bytes().tag(sync=True)
+    content = t.Bytes().tag(sync=True, from_json=lambda sent, _: bytes(sent))
     size = t.Int(0).tag(sync=True)
     given = t.Int(0).tag(sync=True)
