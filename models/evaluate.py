@@ -39,7 +39,7 @@ def operating_figures(run: ScoreRun, policy: TriagePolicy) -> Iterator[Figure]:
     `caught_assessed` those the model decided alone; `clinician_review` is the share that it did not.
     """
     truth = accuracy.truth_matrix(run.cases["truth"])
-    review = ~decide(run, policy).table["rule"].isin(("threshold", "no threshold")).to_numpy()
+    review = decide(run, policy).in_review
     sources = groups_of(run.cases).get("source", np.full(len(run), UNKNOWN, dtype=object))
     for source in ("all", *sorted(set(sources))):
         rows = np.full(len(run), True) if source == "all" else sources == source

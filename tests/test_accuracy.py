@@ -1,4 +1,4 @@
-"""Accuracy over the eleven types: hand counts, scikit-learn, closed forms and simulated perfect calibration."""
+"""Accuracy over the eleven types: hand counts, scikit-learn and closed forms."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score
 
+from derm_kit import TriagePolicy, decide, read_run
 from derm_kit.errors import DermKitError, DiagnosisError
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
 from derm_kit.triage.accuracy import (
     balanced_accuracy,
     balanced_accuracy_difference,
     calibration_error,
-    calibration_error_difference,
     calibration_floor,
     clopper_pearson,
-    expected_calibration_error,
     one_against_rest,
     operating_characteristics,
     summed_score,
@@ -27,34 +26,21 @@ from derm_kit.triage.accuracy import (
     top_type,
     truth_matrix,
 )
+from tests.score_tables import (
+    AK,
+    BCC,
+    BOWEN,
+    LENTIGO,
+    MEL,
+    NAEVUS,
+    SCC,
+    SK,
+    dirichlet,
+    drawn_truth,
+    scores_of,
+)
 
-MEL, SCC, BCC, BOWEN, AK, ATYPICAL, _, SK, _, LENTIGO, NAEVUS = range(11)
 CANCERS = [t for t in LESION_TYPES if t.cancer]
-
-
-def dirichlet(n: int, *, seed: int, concentration: float = 0.6) -> np.ndarray:
-    """Scores (n, 11) that sum to one, atypical naevus untrained."""
-    scores = np.full((n, 11), np.nan)
-    trained = [k for k in range(11) if k != ATYPICAL]
-    scores[:, trained] = np.random.default_rng(seed).dirichlet(np.full(10, concentration), size=n)
-    return scores
-
-
-def drawn_truth(scores: np.ndarray, *, seed: int) -> np.ndarray:
-    """Truth (n, 11) drawn from the scores themselves: what a perfectly calibrated model would meet."""
-    cumulative = np.nancumsum(scores, axis=1)
-    place = (np.random.default_rng(seed).random((len(scores), 1)) < cumulative).argmax(1)
-    return np.eye(11, dtype=bool)[place]
-
-
-def scores_of(*rows: dict[int, float]) -> np.ndarray:
-    """Scores by column number; others 0, atypical naevus NaN."""
-    table = np.zeros((len(rows), 11))
-    table[:, ATYPICAL] = np.nan
-    for row, given_scores in zip(table, rows, strict=True):
-        for column, score in given_scores.items():
-            row[column] = score
-    return table
 
 
 def test_truth_matrix_reads_one_several_and_no_type():
@@ -91,6 +77,11 @@ def test_summed_score_leaves_untrained_types_out():
     assert summed_score(scores, CANCERS) == pytest.approx([0.6])
     assert summed_score(scores, [LesionType.ATYPICAL_NAEVUS, LesionType.MELANOMA]) == pytest.approx([0.2])
     assert np.isnan(summed_score(scores, [LesionType.ATYPICAL_NAEVUS])).all()
+
+
+def test_a_case_without_the_score_of_a_trained_type_has_no_summed_score():
+    scores = scores_of({MEL: 0.2, SCC: 0.1}, {MEL: np.nan, SCC: 0.1})
+    np.testing.assert_allclose(summed_score(scores, CANCERS), [0.3, np.nan])
 
 
 def test_top_type_with_and_without_prevalence():
@@ -168,70 +159,6 @@ def test_balanced_accuracy_difference_is_paired():
     assert "every resample" in same.reason
 
 
-def test_calibration_error_by_hand():
-    """Bins of 1/15, right end closed: .50 lies in (7/15, 8/15], .95 and 1 in the last."""
-    top, correct = [0.50, 0.50, 0.95, 1.0], [True, False, True, False]
-    assert expected_calibration_error(top, correct) == pytest.approx((0 + abs(1 - 1.95)) / 4)
-    assert expected_calibration_error([1 / 15, 1 / 15 + 1e-9], [True, True]) == pytest.approx(1 - 1 / 15)
-    assert expected_calibration_error([0.25, 0.75], [True, True], bins=1) == pytest.approx(0.5)
-    assert math.isnan(expected_calibration_error([], []))
-
-
-def test_open_truth_is_right_with_either_type_and_empty_truth_leaves():
-    scores = scores_of({SK: 0.8, NAEVUS: 0.2}, {LENTIGO: 0.6, MEL: 0.4}, {MEL: 0.9, SK: 0.1}, {MEL: 0.7, SK: 0.3})
-    truth = truth_matrix(["seborrhoeic_keratosis|solar_lentigo"] * 3 + [""])
-    top, correct = top_score(scores, truth)
-    assert top.tolist() == [0.8, 0.6, 0.9]
-    assert correct.tolist() == [True, True, False]
-
-
-def test_perfect_calibration_lies_within_the_floor_and_over_confidence_above_it():
-    scores = dirichlet(2400, seed=7)
-    errors = []
-    for seed in range(20):
-        truth = drawn_truth(scores, seed=seed)
-        errors.append(calibration_error(scores, truth, replicates=50).value)
-    floor = calibration_floor(top_score(scores, truth)[0])
-    assert np.mean(errors) == pytest.approx(floor.value, abs=3 * np.std(errors) / math.sqrt(20))
-    assert sum(floor.low <= e <= floor.high for e in errors) >= 16
-    sharpened = scores**2 / np.nansum(scores**2, axis=1, keepdims=True)
-    found = calibration_error(sharpened, truth)
-    assert found.low > calibration_floor(top_score(sharpened, truth)[0]).high
-    assert found.low < found.value < found.high
-
-
-def test_calibration_floor_agrees_with_the_half_normal_mean():
-    """One bin of M equal scores c: the error is |mean - c|, about half-normal with mean sqrt(2 c (1 - c) / (pi M))."""
-    found = calibration_floor(np.full(3000, 0.7), replicates=4000)
-    sd = math.sqrt(0.7 * 0.3 / 3000)
-    assert found.value == pytest.approx(sd * math.sqrt(2 / math.pi), rel=0.04)
-    assert found.high == pytest.approx(2.2414 * sd, rel=0.05)
-    assert found.low == pytest.approx(0.0313 * sd, abs=0.03 * sd)
-
-
-def test_calibration_bootstrap_agrees_with_the_closed_form():
-    """All cases in one bin, far from calibrated: the error is c - mean, so its sd is that of a proportion."""
-    scores = scores_of(*[{MEL: 0.9, NAEVUS: 0.1}] * 1000)
-    truth = np.eye(11, dtype=bool)[np.where(np.arange(1000) < 600, MEL, NAEVUS)]
-    found = calibration_error(scores, truth, replicates=5000)
-    assert found.value == pytest.approx(0.3)
-    assert found.high - found.value == pytest.approx(1.96 * math.sqrt(0.6 * 0.4 / 1000), rel=0.05)
-
-
-def test_calibration_difference_is_paired():
-    scores = dirichlet(600, seed=2)
-    truth = drawn_truth(scores, seed=3)
-    same = calibration_error_difference(scores, scores, truth)
-    assert same.value == 0
-    assert math.isnan(same.low)
-    assert "every resample" in same.reason
-    sharpened = scores**2 / np.nansum(scores**2, axis=1, keepdims=True)
-    found = calibration_error_difference(sharpened, scores, truth)
-    single = [calibration_error(s, truth).value for s in (sharpened, scores)]
-    assert found.value == pytest.approx(single[0] - single[1])
-    assert 0 < found.low < found.value
-
-
 def test_figures_without_a_case_are_nan_and_say_why():
     scores, truth = dirichlet(3, seed=0), truth_matrix([""] * 3)
     for found in (
@@ -268,7 +195,8 @@ def test_operating_characteristics_by_hand():
         + ["actinic_keratosis", "benign_naevus", "squamous_cell_carcinoma|basal_cell_carcinoma"]
     )
     thresholds = {LesionType.MELANOMA: 0.3, LesionType.BASAL_CELL_CARCINOMA: 0.5, LesionType.ACTINIC_KERATOSIS: 0.5}
-    table = operating_characteristics(scores, truth, thresholds).set_index("type")
+    nobody = np.zeros(len(truth), bool)
+    table = operating_characteristics(scores, truth, thresholds, review=nobody).set_index("type")
     counts = table[["n", "caught", "caught_as_own_type"]]
     assert counts.loc["melanoma"].tolist() == [2, 1, 1]
     assert counts.loc["basal_cell_carcinoma"].tolist() == [4, 2, 1]
@@ -277,18 +205,48 @@ def test_operating_characteristics_by_hand():
     assert list(table.index) == [t.value for t in FLAGGED]
     low, high = clopper_pearson(2, 4)
     assert table.loc["basal_cell_carcinoma", ["low", "high"]].tolist() == [low, high]
-    assert table.loc["atypical_naevus", ["low", "high"]].isna().all()
+    assert table.loc["basal_cell_carcinoma", ["low_assessed", "high_assessed"]].tolist() == [low, high]
+    assert table.loc["atypical_naevus", ["low", "high", "low_assessed", "high_assessed"]].isna().all()
+    assert (table["clinician_review"] == 0).all()
 
 
-def test_cases_in_review_stay_in_n_and_are_never_caught():
-    scores = scores_of({MEL: 0.9}, {MEL: 0.9}, {MEL: 0.9})
-    scores[1, NAEVUS] = np.nan
-    truth = truth_matrix(["melanoma"] * 3)
+def test_cases_in_review_stay_in_n_are_counted_as_lost_and_never_caught():
+    """Without review 20 of 21; the 21st lost: 20 of 21 over all cases, 20 of 20 over those assessed."""
+    scores = scores_of(*[{MEL: 0.9}] * 21)
+    truth = truth_matrix(["melanoma"] * 21)
     thresholds = {LesionType.MELANOMA: 0.3}
-    row = operating_characteristics(scores, truth, thresholds).iloc[0]
-    assert (row["n"], row["caught"]) == (3, 2)
-    row = operating_characteristics(scores, truth, thresholds, review=[True, False, False]).iloc[0]
-    assert (row["n"], row["caught"]) == (3, 1)
+    row = operating_characteristics(scores, truth, thresholds, review=np.arange(21) == 20).iloc[0]
+    assert row[["n", "clinician_review", "caught"]].tolist() == [21, 1, 20]
+    assert (round(row["low"], 3), round(row["high"], 3)) == (0.762, 0.999)
+    assert row["low_assessed"] == pytest.approx(0.025 ** (1 / 20))
+    assert row["high_assessed"] == 1
+    scores[19, NAEVUS] = np.nan
+    row = operating_characteristics(scores, truth, thresholds, review=np.arange(21) == 20).iloc[0]
+    assert row[["n", "clinician_review", "caught"]].tolist() == [21, 2, 19]
+
+
+def test_what_is_excluded_or_of_poor_quality_is_lost_to_the_model_and_never_caught(tmp_path):
+    """A close-up, a child, a nail, a blurred picture and a dark skin, all scored as sure melanomas, beside one read."""
+    (tmp_path / "scores.csv").write_text(
+        "case_id,truth,image_type,age,anatomical_site,quality_fail,skin_type,"
+        "melanoma,squamous_cell_carcinoma,basal_cell_carcinoma,intraepidermal_carcinoma,benign_naevus\n"
+        "read,melanoma,dermoscopic,40,,no,II,.9,0,0,0,.1\n"
+        "close-up,melanoma,clinical: close-up,40,,no,II,.9,0,0,0,.1\n"
+        "child,melanoma,dermoscopic,9,,no,II,.9,0,0,0,.1\n"
+        "nail,melanoma,dermoscopic,40,fingernail,no,II,.9,0,0,0,.1\n"
+        "blurred,melanoma,dermoscopic,40,,yes,II,.9,0,0,0,.1\n"
+        "dark,melanoma,dermoscopic,40,,no,VI,.9,0,0,0,.1\n"
+        "open,melanoma|squamous_cell_carcinoma,dermoscopic,40,,no,II,.9,0,0,0,.1\n"
+        "unlabelled,,dermoscopic,40,,no,II,.9,0,0,0,.1\n"
+    )
+    run = read_run(tmp_path / "scores.csv")
+    thresholds = {LesionType.MELANOMA: 0.5}
+    decisions = decide(run, TriagePolicy(name="test", version="1", model_hash="", thresholds=thresholds))
+    table = operating_characteristics(
+        run.matrix, truth_matrix(run.cases["truth"]), thresholds, review=decisions.in_review
+    )
+    assert table.iloc[0][["n", "clinician_review", "caught", "caught_as_own_type"]].tolist() == [6, 5, 1, 1]
+    assert table.iloc[1:][["n", "clinician_review"]].to_numpy().sum() == 0
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 0.5))
@@ -296,8 +254,9 @@ def test_a_lower_threshold_above_never_loses_a_case_below(seed, threshold):
     scores = dirichlet(60, seed=seed)
     truth = drawn_truth(scores, seed=seed)
     low = dict.fromkeys((t for t in FLAGGED if t is not LesionType.ATYPICAL_NAEVUS), threshold)
-    table = operating_characteristics(scores, truth, low)
-    lower = operating_characteristics(scores, truth, low | {LesionType.MELANOMA: threshold / 2})
+    nobody = np.zeros(len(truth), bool)
+    table = operating_characteristics(scores, truth, low, review=nobody)
+    lower = operating_characteristics(scores, truth, low | {LesionType.MELANOMA: threshold / 2}, review=nobody)
     assert (lower["caught"] >= table["caught"]).all()
     assert (table["caught_as_own_type"] <= table["caught"]).all()
     assert (table["caught"] <= table["n"]).all()

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import pandas as pd
 import pytest
 
@@ -168,6 +169,48 @@ def test_policy_prints_json_that_decide_takes(run: Path, tmp_path: Path):
     assert "thresholds" in json.loads(derm_kit("policy", "--schema").stdout)["required"]
 
 
+def test_decide_says_what_was_not_checked_and_which_cancer_has_no_score(run: Path, tmp_path: Path):
+    policy = json.loads(derm_kit("policy").stdout)
+    assert policy["scoring_sha256"] == json.loads((run / "run.json").read_text())["scoring_sha256"]
+    assert "weights alone" not in derm_kit("decide", run).stdout
+    del policy["scoring_sha256"]
+    (tmp_path / "older.json").write_text(json.dumps(policy))
+    assert "matched by the model's weights alone" in derm_kit("decide", run, "--policy", tmp_path / "older.json").stdout
+    (tmp_path / "other.json").write_text(json.dumps(policy | {"scoring_sha256": "0" * 64}))
+    refused = derm_kit("decide", run, "--policy", tmp_path / "other.json")
+    assert refused.returncode == 2
+    assert "the same weights under a card that scores otherwise" in refused.stderr
+    (tmp_path / "foreign.json").write_text(
+        json.dumps(policy | {"thresholds": {"basal_cell_carcinoma": 0.5}, "autonomous": True})
+    )
+    (tmp_path / "foreign.csv").write_text("case_id,basal_cell_carcinoma,benign_naevus\nA,0.01,0.99\n")
+    done = derm_kit("decide", tmp_path / "foreign.csv", "--policy", tmp_path / "foreign.json")
+    assert done.returncode == 0, done.stderr
+    assert "discharge advice" not in done.stdout
+    assert "There is no score for melanoma or squamous cell carcinoma or intraepidermal carcinoma" in done.stdout
+
+
+def test_the_printed_policy_obeys_the_printed_schema_and_a_broken_one_does_not():
+    schema, policy = (json.loads(derm_kit("policy", *words).stdout) for words in (("--schema",), ()))
+    jsonschema.validate(policy, schema)
+    for broken in ({"thresholds": {"melanoma": 0}}, {"autonomous": "yes"}, {"colour": "green"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(policy | broken, schema)
+
+
+@pytest.mark.parametrize("words", [("cohort", "--help"), ("--help",)])
+def test_help_loads_no_heavy_library(words: tuple[str, ...]):
+    code = (
+        "import sys; from derm_kit.cli import app\n"
+        "try: app(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'cv2', 'torch', 'onnxruntime', 'tqdm'} & set(sys.modules)\n"
+        "raise SystemExit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_check_passes_on_this_machine():
     done = derm_kit("check")
     assert done.returncode == 0, done.stdout
@@ -197,6 +240,7 @@ def test_cohort_says_what_was_understood(tmp_path: Path):
         ("show", "no-such-run"),
         ("decide", "--policy", "none.json"),
         ("check", "--model", "."),
+        ("policy", "--model", "."),
     ],
 )
 def test_a_foreseen_error_is_one_line_without_traceback(words: tuple[str, ...], tmp_path: Path):

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from isic_metadata.diagnosis_hierarchical import DiagnosisEnum
 from isic_metadata.fields import LegacyDxEnum
 
-from derm_kit.diagnoses import _NAMES, _SAME, _SUBTREES, OUT_OF_SCOPE, _entries, _keys, lesion_types
+from derm_kit.diagnoses import _entries, _keys, lesion_types
 from derm_kit.errors import DermKitError, DiagnosisError
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType, format_truth, parse_truth
+from derm_kit.vocabulary import ALIASES, NAMES, OUT_OF_SCOPE, SUBTREES
 
 HIERARCHY = [member.value for member in DiagnosisEnum]
 
@@ -117,10 +118,10 @@ def test_out_of_scope_or_too_wide_is_every_value_without_a_type_and_no_other():
 def test_rules_name_existing_parts_of_the_hierarchy_once():
     last_parts = [path.rpartition(":")[2] for path in HIERARCHY]
     assert len(set(last_parts)) == len(last_parts)
-    rules = [name for table in (_SUBTREES, OUT_OF_SCOPE) for names in table.values() for name in names]
+    rules = [name for table in (SUBTREES, OUT_OF_SCOPE) for names in table.values() for name in names]
     assert len(rules) == len(set(rules))
-    assert set(rules) | set(_SAME) <= set(last_parts)
-    aliases = [alias for table in (_SAME, _NAMES) for names in table.values() for alias in names]
+    assert set(rules) | set(ALIASES) <= set(last_parts)
+    aliases = [alias for table in (ALIASES, NAMES) for names in table.values() for alias in names]
     assert len(aliases) == len(set(aliases))
 
 

@@ -93,7 +93,7 @@ def test_numbers_as_ids_stay_text(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"melanoma": [0.2, 1.7]}, r"b: the melanoma score lies between 0 and 1 \(found: 1\.7"),
+        ({"melanoma": [0.2, 1.7]}, r"b: the melanoma score lies between 0 and 1 \(found: 1\.7.*no percentages"),
         ({"case_id": ["a", "a"]}, "a: each case stands once"),
         ({"truth": ["wart", ""]}, "truth must name lesion types"),
         ({"melanoma": ["high", "low"]}, r"a: the melanoma score lies between 0 and 1 \(found: high"),
@@ -169,13 +169,27 @@ def test_what_spreadsheets_export_is_read(tmp_path: Path, encoding: str):
 
 @pytest.mark.parametrize(
     "meta",
-    ["[]", "null", '{"trained_types": 5}', '{"trained_types": []}', '{"trained_types": ["wart"]}', "[" * 100_000],
+    [
+        "[]",
+        "null",
+        '{"scoring_sha256": 5}',
+        '{"trained_types": 5}',
+        '{"trained_types": []}',
+        '{"trained_types": ["wart"]}',
+        "[" * 100_000,
+    ],
 )
 def test_what_a_run_says_of_itself_must_make_sense(tmp_path: Path, folder: Path, meta: str):
     (folder / "run.json").write_text(meta)
     for read in (lambda: read_run(folder), lambda: read_parquet(tmp_path, meta=meta)):
-        with pytest.raises(RunError, match=r"JSON object|trained_types|cannot be read"):
+        with pytest.raises(RunError, match=r"JSON object|trained_types|scoring_sha256|cannot be read"):
             read()
+
+
+def test_a_folder_of_pictures_named_as_a_run_is_told_what_to_do(tmp_path: Path):
+    (tmp_path / "one.jpg").write_bytes(b"")
+    with pytest.raises(RunError, match=r"run\.json, which is missing here.*folder of pictures is scored first"):
+        read_run(tmp_path)
 
 
 @pytest.mark.parametrize("column", ["case_id", "truth", "exclusion", "quality_fail", "quality_reason"])

@@ -9,19 +9,21 @@ import pytest
 
 from derm_kit import ScoreRun, TriagePolicy, decide, read_run
 from derm_kit.errors import RunError
-from derm_kit.lesions import LesionType
+from derm_kit.lesions import LESION_TYPES
 from derm_kit.model.run_tables import sound_cases
 
-POLICY = TriagePolicy(name="test", version="1", model_hash="", thresholds={LesionType.MELANOMA: 0.5}, autonomous=True)
+CANCERS = [t for t in LESION_TYPES if t.cancer]
+POLICY = TriagePolicy(name="test", version="1", model_hash="", thresholds=dict.fromkeys(CANCERS, 0.5), autonomous=True)
 KINDS = ("csv", "parquet", "in memory")
 
 
 def run_of(tmp_path: Path, kind: str, **columns: list) -> ScoreRun:
     """A run of cases that the model takes for harmless, from a file or built by hand."""
     n = len(next(iter(columns.values())))
-    table = pd.DataFrame({"case_id": [f"case{i}" for i in range(n)], "melanoma": 0.01, "benign_naevus": 0.99} | columns)
+    scores = dict.fromkeys(CANCERS, 0.01) | {"benign_naevus": 0.99}
+    table = pd.DataFrame({"case_id": [f"case{i}" for i in range(n)]} | scores | columns)
     if kind == "in memory":
-        return ScoreRun(table[["case_id", "melanoma", "benign_naevus"]], table)
+        return ScoreRun(table[["case_id", *scores]], table)
     path = tmp_path / f"scores.{kind}"
     if kind == "csv":
         table.to_csv(path, index=False)

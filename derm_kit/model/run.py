@@ -43,7 +43,7 @@ class ScoreRun:
     cases      the same N rows: the cohort's columns, truth as `a|b`, quality_fail (bool), quality_reason, exclusion;
                what a policy reads is written one way, as `run_tables.sound_cases` says.
     features   case_id and up to 64 float16 components of the pooled features, or None.
-    meta       what run.json says: schema_version, model_hash, versions, device, times; empty for others' scores.
+    meta       what run.json says: schema_version, hashes, versions, device, times; empty for others' scores.
 
     Raises RunError where the tables are of other cases or in another order, or a value breaks its rule.
     """
@@ -83,6 +83,11 @@ class ScoreRun:
         """SHA-256 of the weights that gave the scores; "" where nobody said."""
         return str(self.meta.get("model_hash", ""))
 
+    @property
+    def scoring_sha256(self) -> str:
+        """SHA-256 of all in the model's card that changes a score; "" where nobody said."""
+        return str(self.meta.get("scoring_sha256", ""))
+
     def joined(self) -> pd.DataFrame:
         """Scores and cases as one table, the form in which reference cohorts ship."""
         return self.scores.merge(self.cases, on="case_id", validate="one_to_one")
@@ -111,7 +116,7 @@ def read_run(path: Path) -> ScoreRun:
     raise RunError(
         "a run is a folder written by 'derm-kit score', a .parquet or a .csv",
         case=str(path),
-        next_step="Name one of these.",
+        next_step="Name one of these; 'derm-kit score' makes a run of a folder of pictures.",
     )
 
 
@@ -127,7 +132,8 @@ def _read_folder(folder: Path) -> ScoreRun:
         raise RunError(
             f"a finished run has {RUN_FILE}, which is missing here",
             case=str(folder),
-            next_step="Run the same 'derm-kit score' command again: it continues where it stopped.",
+            next_step="Run the same 'derm-kit score' command again: it continues where it stopped. "
+            "A folder of pictures is scored first, into a run folder of its own.",
         )
     for name in (RUN_FILE, SCORES_FILE, CASES_FILE):
         _require_file(folder / name, "Copy the whole run folder again, or score the cohort into a new one.")

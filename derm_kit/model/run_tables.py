@@ -156,9 +156,13 @@ def sound_meta(meta: object, where: str) -> dict[str, Any]:
         rule, value = "trained_types lists the lesion types that the model was trained on", meta["trained_types"]
     elif not isinstance(meta.get("model_hash", ""), str):
         rule, value = "model_hash is the SHA-256 of the model's weights as text", meta["model_hash"]
+    elif not isinstance(meta.get("scoring_sha256", ""), str):
+        rule, value = "scoring_sha256 is the SHA-256 of how the model scores as text", meta["scoring_sha256"]
     else:
         return meta
-    raise RunError(rule, case=where, value=value, next_step="Take the run again from where it was made.")
+    raise RunError(
+        rule, case=where, value=value, next_step="Copy the run again from where it was made, or score the cohort again."
+    )
 
 
 def _are_types(named: object) -> bool:
@@ -191,7 +195,7 @@ def _text(column: pd.Series[Any], name: str, ids: pd.Series[Any]) -> Text:
                 f"{name} holds text, numbers, or yes and no",
                 case=str(ids.iloc[row]),
                 value=cell,
-                next_step="Write this column as plain cells.",
+                next_step="Write one text or one number into each cell of this column.",
             )
         texts.append("" if missing else str(cell))
     return pd.Series(texts, index=column.index, dtype="str")
@@ -215,7 +219,7 @@ def _scores(table: pd.DataFrame, kind: LesionType, ids: Text) -> npt.NDArray[np.
             f"the {kind.value} score lies between 0 and 1",
             case=ids.iloc[wrong[0]],
             value=column.iloc[wrong[0]],
-            next_step="Give numbers after softmax or sigmoid, not logits, or leave the cell empty.",
+            next_step="Give scores after softmax or sigmoid, no percentages and no logits, or leave the cell empty.",
         )
     return scores.astype(np.float32)
 

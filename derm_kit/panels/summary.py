@@ -34,6 +34,7 @@ def summary_html(case: TriagedCase, policy: TriagePolicy, card: ModelCard) -> st
 <h1>{escape(suspected)}</h1>
 <p><strong>Next step:</strong> {escape(str(case.disposition))} (a default: confirm locally).</p>
 <p><strong>Why:</strong> {escape(case.why)}</p>
+{f"<p><strong>Note:</strong> {escape(case.warning)}</p>" if case.warning else ""}
 <p><strong>Said of the case:</strong> skin type {escape(case.answers.skin_type)} ({escape(skin)}); exclusions:
 {escape(ticked)}.</p>
 {scores_html(case.scores, policy.thresholds, case.suspected)}

@@ -77,7 +77,7 @@ def zero_miss_sample_size(lower_bound: float, *, level: float = 0.95) -> int:
     With no miss that bound is (1 - level) ** (1 / n). Raises DermKitError unless 0 < lower_bound < 1.
     """
     if not 0 < lower_bound < 1:
-        raise DermKitError("the lower bound lies between 0 and 1", value=lower_bound, next_step="Give a share.")
+        raise DermKitError("the lower bound lies between 0 and 1", value=lower_bound, next_step="Give, say, 0.95.")
     return math.ceil(math.log(1 - level) / math.log(lower_bound))
 
 
@@ -269,7 +269,9 @@ def _no_variance(positive: BoolArray) -> str:
 def _threshold(positives: FloatArray, target: float) -> FloatArray:
     """Highest threshold (B,) that calls at least `target` of each row of positives (B, m)."""
     if not 0 < target <= 1:
-        raise DermKitError("the target sensitivity is above 0 and at most 1", value=target, next_step="Give a share.")
+        raise DermKitError(
+            "the target sensitivity is above 0 and at most 1", value=target, next_step="Give, say, 0.95."
+        )
     m = positives.shape[1]
     place = m - math.ceil(target * m - 1e-9)
     threshold: FloatArray = np.partition(positives, place, axis=1)[:, place]

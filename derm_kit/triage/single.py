@@ -54,8 +54,8 @@ class TriagedCase:
     """One picture, what the network says of it and what the policy makes of that.
 
     rgb (H, W, 3) and square (S, S, 3) uint8; scores (11,) in order of risk, NaN for untrained types; `suspected` is
-    None where no flagged type is called; `rule` and `reason` say why the disposition was chosen; `warning` never
-    decides.
+    None where no flagged type is called; `rule` and `reason` say why the disposition was chosen; `warning`, of the
+    picture's quality or of what was not checked about the policy, never decides.
     """
 
     case_id: str
@@ -118,8 +118,14 @@ def triage(
             "quality_reason": [quality.reason],
         }
     )
-    meta = {"model_hash": classifier.card.model_hash, "trained_types": [t.value for t in classifier.card.types]}
-    decision = decide(ScoreRun(scores, cases, None, meta), policy).table.iloc[0]
+    card = classifier.card
+    meta = {
+        "model_hash": card.model_hash,
+        "scoring_sha256": card.scoring_sha256,
+        "trained_types": [t.value for t in card.types],
+    }
+    decisions = decide(ScoreRun(scores, cases, None, meta), policy)
+    decision = decisions.table.iloc[0]
     return TriagedCase(
         case_id=case_id,
         rgb=rgb,
@@ -131,7 +137,7 @@ def triage(
         disposition=Disposition(decision["disposition"]),
         rule=decision["rule"],
         reason=decision["reason"],
-        warning=quality.warning,
+        warning=" ".join(filter(None, (quality.warning, *decisions.remarks))),
     )
 
 

@@ -1,0 +1,51 @@
+"""The commands together, and how a person's call becomes an exit status."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from derm_kit.cli.console import NOTICE, console, errors
+from derm_kit.cli.pictures import cohort, fetch_isic, phantoms
+from derm_kit.cli.results import decide, policy, show
+from derm_kit.cli.scoring import check, score
+from derm_kit.errors import DermKitError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help=f"Open workbench for safe AI triage of skin lesions. {NOTICE}",
+)
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8866,
+    address: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+) -> None:
+    """Open the workbench in a browser; Ctrl-C stops it."""
+    from derm_kit.serve import serve as serve_pages
+
+    serve_pages(port, address, open_browser=browser, ready=console.print)
+
+
+def main() -> None:
+    """Run the command line; an error that derm-kit foresaw is one line, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    console.file, errors.file = sys.stdout, sys.stderr  # only a named file tells rich to draw tables in its letters
+    try:
+        app()
+    except DermKitError as error:
+        errors.print(f"[bold red]derm-kit:[/bold red] {escape(str(error))}")
+        sys.exit(2)
+
+
+for command in (score, show, decide, cohort, policy, check, phantoms, fetch_isic, serve):
+    app.command()(command)

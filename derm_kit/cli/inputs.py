@@ -1,0 +1,44 @@
+"""What commands are given: their shared arguments, and what stands in for one that is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from derm_kit.cases.cohort import Cohort
+    from derm_kit.model.run import ScoreRun
+    from derm_kit.triage.policy import TriagePolicy
+
+CohortPath = Annotated[Path | None, typer.Argument(help="Folder, table, archive or picture. Left out: the phantoms.")]
+RunPath = Annotated[
+    Path | None, typer.Argument(help="Run folder, joined parquet or CSV of scores. Left out: the reference cohort.")
+]
+ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder. Left out: the one that ships.")]
+Rows = Annotated[int, typer.Option("--rows", min=0, help="How many cases to print; 0 prints all.")]
+
+
+def read_cohort(path: Path | None, table: Path | None) -> Cohort:
+    """The cohort named, or the demo phantoms."""
+    from derm_kit.cases.phantom import demo_cohort
+    from derm_kit.cases.sources import read
+
+    return demo_cohort() if path is None else read(path, table=table)
+
+
+def read_run(path: Path | None) -> ScoreRun:
+    """The run named, or the reference cohort of the model that ships."""
+    from derm_kit.model.card import default_model
+    from derm_kit.model.run import read_run as read
+
+    return read(default_model() / "reference_scores.parquet" if path is None else path)
+
+
+def default_policy(model: Path | None) -> TriagePolicy:
+    """The default policy of the model named, or of the one that ships."""
+    from derm_kit.model.card import default_model, load_card
+    from derm_kit.triage.policy import TriagePolicy
+
+    return TriagePolicy.from_card(load_card(model or default_model()))

@@ -1,0 +1,91 @@
+"""derm-kit score and check: what runs the network."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from derm_kit.cli.console import console, errors, frame_table
+from derm_kit.cli.inputs import CohortPath, ModelFolder, read_cohort
+from derm_kit.errors import RunError, printable
+
+NOTES = 4
+"""How many notes on a cohort `score` prints."""
+
+
+def score(
+    cohort: CohortPath = None,
+    out: Annotated[str, typer.Option("--out", help="Run folder to write or continue.")] = "derm-kit-run",
+    model: ModelFolder = None,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",
+    batch_size: Annotated[int | None, typer.Option(min=1, max=4096, help="Pictures a batch.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Metadata table, where it is not in the folder.")] = None,
+) -> None:
+    """Score every picture of a cohort over the eleven lesion types."""
+    from derm_kit.model.classifier import Classifier
+    from derm_kit.model.run import REJECTS_FILE, RUN_FILE
+    from derm_kit.model.scoring import may_be_continued
+    from derm_kit.model.scoring import score as score_cohort
+
+    folder = _run_folder(out)
+    finished_before = (folder / RUN_FILE).is_file()
+    try:
+        cases = read_cohort(cohort, table)
+        run = score_cohort(cases, Classifier(model, device), folder, batch_size=batch_size)
+    except KeyboardInterrupt:
+        if may_be_continued(folder):
+            errors.print("Stopped. The same command continues where it was.")
+        raise
+    if finished_before:
+        when = str(run.meta.get("finished", ""))[:16].replace("T", " ")
+        console.print(f"This run was already finished on {when} UTC; nothing was scored again.")
+    failed = int(run.cases["quality_fail"].sum())
+    rejected = int(run.meta["n_rejected"])
+    console.print(f"Cases scored: {len(run):,}. Failing the quality check: {failed:,}. Rejected: {rejected:,}.")
+    rejects = folder / REJECTS_FILE
+    if rejected:
+        console.print(f"Each rejected case, its rule and what to do: {escape(str(rejects))}")
+    _say_notes(cases.notes, cohort, table)
+    if not len(run):
+        errors.print(f"[bold red]derm-kit:[/bold red] no case could be scored. {escape(_first_reject(rejects))}")
+        raise typer.Exit(1)
+    console.print(f"Run folder: {escape(str(folder))}. Next: derm-kit show {escape(str(folder))}")
+
+
+def check(model: ModelFolder = None, device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
+    """Constancy check: score the demo phantoms and compare with the values in the model's card."""
+    from derm_kit.model.classifier import Classifier
+    from derm_kit.model.constancy import compare
+
+    result = compare(Classifier(model, device))
+    console.print(result.sentence)
+    if not result.passed:
+        console.print(frame_table(result.differences))
+        raise typer.Exit(1)
+
+
+def _run_folder(out: str) -> Path:
+    if not out.strip():
+        raise RunError("--out names a folder", value=repr(out), next_step="Name one, or give no --out.")
+    return Path(out)
+
+
+def _say_notes(notes: tuple[str, ...], path: Path | None, table: Path | None) -> None:
+    """The first notes on a cohort, cut short, and the command that prints all of them."""
+    for note in notes[:NOTES]:
+        console.print(escape(printable(note, 200)))
+    if notes:
+        words = ["derm-kit", "cohort", *([str(path)] if path else []), *(["--table", str(table)] if table else [])]
+        more = f"{len(notes) - NOTES:,} more notes. " if len(notes) > NOTES else ""
+        console.print(f"{more}All that was understood of the cohort, and what was not: {escape(shlex.join(words))}")
+
+
+def _first_reject(rejects: Path) -> str:
+    with rejects.open(encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+    return f"The first, {first['file'] or first['case_id']}: {first['rule']}. {first['next_step']}"
