@@ -112,6 +112,19 @@ def jpeg_with_size(data: bytes, width: int, height: int) -> bytes:
     return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
+def jpeg_of_kind(marker: int, bits: int = 8) -> bytes:
+    """A baseline JPEG whose frame header says that it is of another kind, or has other bits."""
+    data = encoded("JPEG")
+    at = data.index(b"\xff\xc0")
+    return data[:at] + bytes([0xFF, marker]) + data[at + 2 : at + 4] + bytes([bits]) + data[at + 5 :]
+
+
+def jpeg_with_a_hole() -> bytes:
+    """A JPEG whose second half was lost; far more zeros than are needed stand in its place, up to its end mark."""
+    data = encoded("JPEG", picture(640, 480), quality=95)
+    return data[: len(data) // 2] + b"\0" * 2**20 + data[-2:]
+
+
 def jpeg_of_many_scans(scans: int = 2_000) -> bytes:
     """A progressive JPEG whose last scan is repeated until a reader would stall."""
     data = encoded("JPEG", progressive=True)
@@ -218,6 +231,9 @@ HOSTILE: tuple[Hostile, ...] = (
     Hostile("truncated.bmp", lambda: half(encoded("BMP")), CUT),
     Hostile("truncated.dcm", lambda: half(dicom()), CUT),
     Hostile("many_scans.jpg", jpeg_of_many_scans, DAMAGED),
+    Hostile("hole.jpg", jpeg_with_a_hole, DAMAGED),
+    Hostile("twelve_bits.jpg", lambda: jpeg_of_kind(0xC1, 12), "a JPEG must have 8 bits a colour"),
+    Hostile("jpeg_ls.jpg", lambda: jpeg_of_kind(0xF7), "a JPEG must be of a kind that can be decoded"),
     Hostile("bomb.png", png_bomb, TOO_LARGE),
     Hostile("bomb.jpg", lambda: jpeg_with_size(encoded("JPEG"), 65_500, 65_500), TOO_LARGE),
     Hostile("bomb.tif", tiff_bomb, TOO_LARGE),

@@ -133,6 +133,13 @@ def test_select_refuses_what_names_no_case_once(which):
         cohort().select(which)
 
 
+def test_describe_counts_what_was_not_understood_together():
+    reasons = ["age not understood: child", "age not understood: infant", "skin tone not understood: x; genital"]
+    lines = cohort(exclusion=reasons).describe()
+    assert "Excluded, for clinician review, age not understood: 2." in lines
+    assert "Excluded, for clinician review, skin tone not understood; genital: 1." in lines
+
+
 def test_describe_counts_pictures_truth_exclusions_and_rejects():
     table = complete(
         pd.DataFrame(

@@ -139,6 +139,7 @@ def test_fields_are_the_whitelist_and_nothing_else() -> None:
         "anatomical_site": "Forearm",
         "device": "Acme Dermascope 3",
         "patient_id": hashlib.blake2b(b"\0943 476 5919", key=key, digest_size=12).hexdigest(),
+        "exclusion": "",
     }
     told = repr(found)
     for secret in ("DOE", "JANE", "943", "5919", "1961", "2025", "High", "Elsewhere", "4711", "DOCTOR"):
@@ -175,6 +176,37 @@ def test_age_in_years(fields: dict[str, str], years: float) -> None:
     assert found == pytest.approx(years, abs=0.01, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    "fields, exclusion",
+    [
+        ({"PatientAge": "017Y"}, "under 18"),
+        ({"PatientAge": "018M"}, "under 18"),
+        ({"PatientAge": "<18"}, "under 18"),
+        ({"PatientAge": "17-18"}, "under 18"),
+        ({"PatientAge": "18Y+"}, ""),
+        ({"PatientAge": "child"}, "age not understood"),
+        ({"PatientAge": "1Y" * 40}, "age not understood"),
+        ({"PatientAge": "UNKNOWN"}, ""),
+        ({"PatientAge": "child", "PatientBirthDate": "19610203", "StudyDate": "20250203"}, ""),
+        ({"BodyPartExamined": "PENIS", "AnatomicRegionSequence": region("Skin")}, "genital"),
+        ({"PatientName": "DOE^JANE", "AnatomicRegionSequence": region("vulva of Jane")}, "genital"),
+        ({"PatientAge": "005Y", "BodyPartExamined": "TOENAIL"}, "under 18; subungual"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*PatientAge|Invalid value for VR AS|The value length:UserWarning")
+def test_what_headers_say_against_an_assessment(fields: dict[str, object], exclusion: str) -> None:
+    assert dicom_fields(dicom(**fields), salt=SALT, case="1")["exclusion"] == exclusion
+
+
+def test_a_machine_short_of_memory_is_no_fault_of_the_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("derm_kit.cases.dicom.dcmread", full)
+    with pytest.raises(MemoryError):
+        dicom_fields(dicom(), salt=SALT, case="1")
+
+
 def test_a_name_typed_into_another_field_stays_behind() -> None:
     data = dicom(
         PatientName="DOE^JANE", AnatomicRegionSequence=region("left arm of Jane"), ManufacturerModelName="doe_cam"
@@ -192,7 +224,7 @@ def test_fields_of_a_picture_without_any_and_of_another_format(tmp_path: Path) -
     path.write_bytes(dicom())
     found = dicom_fields(path, salt=SALT, case="a")
     assert {k: v for k, v in found.items() if k != "age_years"} == {
-        "sex": "", "anatomical_site": "", "device": "", "patient_id": "",
+        "sex": "", "anatomical_site": "", "device": "", "patient_id": "", "exclusion": "",
     }  # fmt: skip
     with pytest.raises(CaseError, match="DICOM files alone"):
         dicom_fields(encoded("PNG"), salt=SALT, case="a")

@@ -1,47 +1,17 @@
-"""Opening files and reading JPEG headers, against Pillow and the system itself."""
+"""Opening files and what their first bytes say, against the system itself."""
 
 from __future__ import annotations
 
-import io
+import os
 import struct
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from derm_kit.cases.headers import MAX_FILE_BYTES, check_png, exif_orientation, file_format, jpeg_header, read_file
+from derm_kit.cases.headers import MAX_FILE_BYTES, check_png, exif_orientation, file_format, format_of, read_file
 from derm_kit.cases.images import decode
 from derm_kit.errors import CaseError, DermKitError
-from tests.hostile import HOSTILE, dicom, encoded, picture, png_chunk
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"progressive": True}, {"comment": b"c" * 500}, {"icc_profile": b"p" * 70_000}]
-)
-@pytest.mark.parametrize("size", [(1, 1), (97, 31)])
-def test_a_jpeg_header_says_what_pillow_reads(options: dict[str, object], size: tuple[int, int]) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x010F] = "Maker"
-    for mode, components in (("RGB", 3), ("L", 1), ("CMYK", 4)):
-        data = encoded("JPEG", Image.new(mode, size), exif=exif, **options)
-        header, peer = jpeg_header(data, "1"), Image.open(io.BytesIO(data))
-        assert (header.width_px, header.height_px) == peer.size == size
-        assert header.components == components
-        assert header.orientation == peer.getexif()[0x0112] == 6
-        assert header.profile == options.get("icc_profile", b"")
-
-
-def test_fill_bytes_and_lone_markers_are_skipped() -> None:
-    data = encoded("JPEG", picture(40, 30))
-    odd = data[:2] + b"\xff\xff\xff" + data[2:4].replace(b"\xff", b"") + data[4:]
-    assert jpeg_header(odd, "1") == jpeg_header(data, "1")
-    assert jpeg_header(data[:2] + b"\xff\x01" + data[2:], "1") == jpeg_header(data, "1")
-
-
-def test_a_scan_without_a_frame_is_refused() -> None:
-    with pytest.raises(CaseError, match="without a frame"):
-        jpeg_header(b"\xff\xd8\xff\xda\0\x02" + b"\0" * 20, "1")
+from tests.hostile import HOSTILE, dicom, encoded, png_chunk
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -56,6 +26,31 @@ def test_exif_orientation_in_both_byte_orders(order: str, value: int, want: int)
 def test_formats_are_read_from_the_first_bytes() -> None:
     found = [file_format(encoded(kind), "1") for kind in ("JPEG", "PNG", "TIFF", "WEBP", "BMP")]
     assert [*found, file_format(dicom(), "1")] == ["JPEG", "PNG", "TIFF", "WebP", "BMP", "DICOM"]
+
+
+def test_the_format_of_a_file_is_known_by_its_signature_or_not_at_all(tmp_path: Path) -> None:
+    for kind in ("JPEG", "PNG", "TIFF", "WEBP", "BMP"):
+        (tmp_path / "a.dcm").write_bytes(encoded(kind))
+        assert format_of(tmp_path / "a.dcm") == file_format(encoded(kind), "1")
+    (tmp_path / "a.jpg").write_bytes(dicom())
+    assert format_of(tmp_path / "a.jpg") == "DICOM"
+    (tmp_path / "a.txt").write_bytes(dicom()[:131])
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("a.txt", "missing", "pipe", "a\0b"):
+        assert format_of(tmp_path / name) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\x4f\xff\x51\0\x2f", "a JPEG 2000 picture"),
+        (b"\xff\x0a\x40\x60", "a JPEG XL picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture"),
+    ],
+)
+def test_formats_that_are_not_decoded_are_named(data: bytes, words: str) -> None:
+    with pytest.raises(CaseError, match=words):
+        file_format(data, "1")
 
 
 def test_a_png_is_whole_only_with_right_checksums_and_an_end() -> None:

@@ -274,6 +274,26 @@ def test_the_limits_are_exact() -> None:
             decode(encoded("PNG", Image.new("1", size)), case="1")
 
 
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("JPEG", "read_file"), ("JPEG", "whole_jpeg"), ("JPEG", "_to_srgb"), ("PNG", "_flatten"), ("TIFF", "_flatten"),
+        ("WEBP", "_to_srgb"), ("BMP", "_upright"),
+    ],
+)  # fmt: skip
+def test_a_machine_short_of_memory_is_no_fault_of_the_picture(
+    kind: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    profile = {} if kind == "BMP" else {"icc_profile": swapped_profile()}
+    (tmp_path / "a").write_bytes(encoded(kind, **profile))
+    monkeypatch.setattr(f"derm_kit.cases.images.{place}", full)
+    with pytest.raises(MemoryError):
+        decode(tmp_path / "a", case="1")
+
+
 def test_bytes_after_the_end_do_not_matter() -> None:
     plain = encoded("JPEG")
     np.testing.assert_array_equal(decode(plain + b"trailer" * 20, case="1").rgb, pillow(plain))

@@ -9,7 +9,9 @@ from derm_kit import Classifier, TriagePolicy
 from derm_kit.cases.phantom import draw
 from derm_kit.errors import PolicyError
 from derm_kit.lesions import LesionType
+from derm_kit.triage.definition import Disposition
 from derm_kit.triage.single import Answers, TriagedCase, triage
+from tests.hostile import dicom
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +39,19 @@ def test_a_policy_of_the_same_weights_under_another_card_is_refused(classifier: 
     warmer = classifier.card.model_copy(update={"temperature": classifier.card.temperature + 1})
     with pytest.raises(PolicyError, match="the same weights under a card that scores otherwise"):
         triaged(classifier, TriagePolicy.from_card(warmer))
+
+
+@pytest.mark.parametrize(
+    ("told", "why"), [({"PatientAge": "012Y"}, "under 18"), ({"BodyPartExamined": "PENIS"}, "genital")]
+)
+def test_what_a_dicom_file_says_against_an_assessment_counts_though_nobody_ticked_it(
+    classifier: Classifier, told: dict[str, str], why: str
+):
+    policy = TriagePolicy.from_card(classifier.card, autonomous=True)
+    plain, spoken = (
+        triage(classifier, policy, dicom(draw(LesionType.MELANOMA, 9_000).image, **more), Answers(skin_type="II"))
+        for more in ({}, told)
+    )
+    assert plain.disposition is not Disposition.CLINICIAN_REVIEW
+    assert spoken.disposition is Disposition.CLINICIAN_REVIEW
+    assert why in spoken.reason

@@ -12,17 +12,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from derm_kit import ScoreRun, TriagePolicy, decide
 from derm_kit.cases.cohort import Cohort
-from derm_kit.cases.folders import listing
+from derm_kit.cases.folder_walk import listing
 from derm_kit.cases.images import decode
 from derm_kit.cases.sources import read
 from derm_kit.errors import CohortError, DermKitError
+from derm_kit.lesions import FLAGGED, LESION_TYPES
 
 
 def picture(path: Path) -> None:
@@ -281,7 +284,9 @@ def test_a_path_that_leaves_the_folder_is_one_reject(tmp_path, path, column):
     (root / "linked").symlink_to(tmp_path / "out")
     cohort = read(root)
     assert cohort.cases["case_id"].tolist() == ["I2"]
-    assert cohort.rejects["rule"].tolist() == ["a picture must lie inside the folder"]
+    linked = path.startswith("linked/")
+    rule = "a folder must lie here itself, not as a link" if linked else "a picture must lie inside the folder"
+    assert cohort.rejects["rule"].tolist() == [rule]
     assert len(read(root / "metadata.csv").rejects) == 1
 
 
@@ -443,6 +448,45 @@ def test_a_listing_that_stops_at_the_folders_asked_for(tmp_path):
     assert listing(tmp_path, ["", "images", "nowhere"]).files == {"a.jpg", "images/b.jpg"}
 
 
+# --- what is said of a case and cannot be read ------------------------------------------------------------------------
+
+
+def test_an_age_skin_type_or_tone_that_cannot_be_read_goes_to_a_clinician(tmp_path):
+    table = (
+        "image_id,age,fitzpatrick,skin_tone,exclusion\n"
+        "months,6 months,,,\nbelow,<18,,,\nrange,17-18,,,no\nword,child,,,\nbrown,40,brown,,\ndark,40,,very dark,\n"
+        "both,<18,brown,,ulcerated\nabsent,unknown,NA,n/a,\nempty,,,-,none\nplain,40,II,4,no\nolder,85+,V,0,\n"
+    )
+    ids = [line.split(",")[0] for line in table.splitlines()[1:]]
+    cohort = read(folder(tmp_path, table, *[f"{name}.jpg" for name in ids]))
+    assert dict(zip(cohort.cases["case_id"], cohort.cases["exclusion"], strict=True)) == {
+        "months": "under 18",
+        "below": "under 18",
+        "range": "under 18",
+        "word": "age not understood: child",
+        "brown": "skin type not understood: brown",
+        "dark": "skin tone not understood: very dark",
+        "both": "ulcerated; under 18; skin type not understood: brown",
+        "absent": "",
+        "empty": "",
+        "plain": "",
+        "older": "",
+    }
+    assert "Ages not understood or outside 0 to 120, for clinician review: 1 rows: child (1)." in cohort.notes
+
+
+def test_what_a_table_says_and_cannot_be_read_reaches_triage(tmp_path):
+    """The chain itself: a cohort's cases as the run keeps them, decided by a policy that would discharge."""
+    table = "image_id,age,skin_type\nbelow,<18,\nword,child,\nbrown,40,brown\nplain,40,II\n"
+    cases = read(folder(tmp_path, table, *[f"{name}.jpg" for name in ("below", "word", "brown", "plain")])).cases
+    scores = pd.DataFrame({"case_id": cases["case_id"]} | dict.fromkeys(LESION_TYPES, 0.01))
+    policy = TriagePolicy(
+        name="test", version="1", model_hash="", thresholds=dict.fromkeys(FLAGGED, 0.5), autonomous=True
+    )
+    decisions = decide(ScoreRun(scores, cases), policy).table
+    assert decisions["rule"].tolist() == ["exclusion", "exclusion", "exclusion", "no threshold"]
+
+
 # --- properties ------------------------------------------------------------------------------------------------------
 
 CELL = st.one_of(
@@ -524,6 +568,7 @@ def test_the_real_folder_is_read_whole(data_folder):
     assert cases["lesion_id"].tolist() == [row["group_id"] for row in rows]
     assert cases["age_years"].isna().sum() == sum(not row["age_years"] for row in rows)
     assert not [note for note in cohort.notes if "not understood" in note]
+    assert not cases["exclusion"].str.contains("not understood").any()
     assert "3 other files are ignored: ATTRIBUTION.md, LICENCE-CC-BY-NC-4.0.txt, README.md." in cohort.notes
 
 
@@ -540,17 +585,3 @@ def test_the_real_diagnoses_give_the_same_truth(data_folder, tmp_path):
     cohort = read(tmp_path / "metadata.csv")
     truths = [(set(a.split("|")), set(b.split("|"))) for a, b in zip(given, cohort.cases["truth"], strict=True)]
     assert all(a <= b or b <= a for a, b in truths if "" not in a | b)
-
-
-@pytest.mark.parametrize("said", ["", "genital"])
-def test_what_a_dicom_file_says_against_an_assessment_holds_beside_a_table(tmp_path, said):
-    dicom(tmp_path / "child.dcm", age="016Y", site="Penis")
-    dicom(tmp_path / "adult.dcm", age="045Y", site="Back")
-    (tmp_path / "broken.dcm").write_bytes(b"no picture")
-    rows = f"image_id,anatomical_site\nchild.dcm,{said}\nadult.dcm,\nbroken.dcm,\n"
-    (tmp_path / "metadata.csv").write_text(rows)
-    cohort = read(tmp_path)
-    found = dict(zip(cohort.cases["case_id"], cohort.cases["exclusion"], strict=True))
-    assert set(found["child"].split("; ")) == {"under 18", "genital"}
-    assert found["adult"] == found["broken"] == ""
-    assert any("table does not: 1; which a clinician must see" in note for note in cohort.notes)

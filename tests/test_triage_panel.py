@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import numpy as np
@@ -206,3 +207,14 @@ def test_a_new_picture_ends_the_work_on_the_old_one(panel):
 def test_of_a_phantom_the_share_of_the_map_in_the_lesion_is_said(panel):
     panel.demo.value = "phantom-melanoma-0"
     assert "of what is marked lies in the lesion" in panel.maps.words.value
+
+
+@pytest.mark.skipif("DERM_KIT_DATA" not in os.environ, reason="real pictures: DERM_KIT_DATA names no folder")
+def test_a_real_lesion_is_shown_with_what_it_was_found_to_be(panel):
+    case = next(iter(panel._real.values()))
+    panel.demo.value = case.case_id
+    panel.skin.value = "II"
+    assert f"<strong>{case.truth.label.lower()}</strong>" in panel.result.value
+    panel.undo()
+    panel.undo()
+    assert panel.case is None

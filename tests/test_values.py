@@ -22,19 +22,76 @@ def column(*cells: str) -> pd.Series:
     ("text", "years"),
     [
         ("45", 45), ("45.0", 45), ("45,5", 45.5), ("085", 85), ("85+", 85), (">85", 85), ("45 years", 45), ("45y", 45),
-        ("045Y", 45), ("١٢", 12), ("0", 0), ("120", 120),
+        ("045Y", 45), ("١٢", 12), ("0", 0), ("120", 120), ("0.5", 0.5), (".5", 0.5), ("17.9999", 17.9999),
+        ("6 months", 0.5), ("18 months", 1.5), ("18 months old", 1.5), ("018M", 1.5), ("8 weeks", 8 * 7 / 365.25),
+        ("10 days", 10 / 365.25), ("12y", 12), ("12 yrs", 12), ("12 years old", 12), ("12 y.o.", 12), ("aged 17", 17),
+        ("1y 6m", 1.5), ("1 year and 6 months", 1.5), ("17 years, 6 months", 17.5),
     ],
 )  # fmt: skip
 def test_ages_that_are_understood(text, years):
-    assert values.ages(column(text))[0].tolist() == [years]
+    assert values.ages(column(text))[0].tolist() == pytest.approx([years], rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["121", "-3", "fifty", "40-45", "1e2", "nan", "45 months", "1,234,5", "999999"])
-def test_ages_that_are_not_understood_are_unknown_and_noted(text):
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [
+        ("85+", 85), (">= 18", 18), ("18 or over", 18), ("over 70", 70), ("17-18", 17), ("17–18 years", 17),
+        ("40-45", 40), ("17 to 18", 17), ("0-17", 0), ("6-12 months", 0.5), ("6 months - 2 years", 0.5),
+    ],
+)  # fmt: skip
+def test_a_bound_or_range_is_read_as_the_youngest_that_the_person_may_be(text, years):
+    read, notes = values.ages(column(text, "50"))
+    assert read.tolist() == [years, 50]
+    assert notes == [f"Ages given as a bound or range ({text}) are read as its lowest age: 1."]
+    assert values.doubts({"age": column(text, "50")}, {"age": read}).tolist() == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("<18", "under 18"), ("< 18 years", "under 18"), ("under 18", "under 18"), ("Below 16", "under 18"),
+        ("<6 months", "under 18"), ("17 or under", "under 18"), ("<=18", "may be under 18"),
+        ("≤ 18", "may be under 18"), ("up to 18", "may be under 18"),
+        ("under 21", "may be under 18"), ("<40", "may be under 18"), ("18 and under", "may be under 18"),
+    ],
+)  # fmt: skip
+def test_an_age_below_a_limit_may_be_under_18(text, reason):
+    read, notes = values.ages(column(text, "50"))
+    assert math.isnan(read.iloc[0])
+    assert notes == [f"Ages only bounded from above ({text}) may be under 18, for clinician review: 1."]
+    assert values.doubts({"age": column(text, "50")}, {"age": read}).tolist() == [reason, ""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "121",
+            "-3",
+            "fifty",
+            "1e2",
+            "nan",
+            "1,234,5",
+            "999999",
+            "45m",
+            "18-17",
+            "17½",
+            "6/12",
+            "child",
+            "1500 months",
+        ],
+        *["17 " * 20, "under", "<", "17 or 18"],
+    ],
+)
+def test_ages_that_are_not_understood_are_unknown_noted_and_for_review(text):
+    text = text.strip()
     years, notes = values.ages(column(text, "50", ""))
+    doubts = values.doubts({"age": column(text, "50", "")}, {"age": years})
+    assert doubts.iloc[0].startswith("age not understood: ")
+    assert doubts.tolist()[1:] == ["", ""]
     assert math.isnan(years.iloc[0])
     assert "1 rows" in notes[0]
-    assert text in notes[0]
+    assert text[:39] in notes[0]
 
 
 def test_an_age_given_as_a_bound_is_noted():
@@ -44,6 +101,26 @@ def test_an_age_given_as_a_bound_is_noted():
 def test_words_for_not_known_are_empty():
     assert values.tidy(column("NaN", " unknown ", "N/A", "-", "", "x\ty", " none of these ")).tolist() == [
         "", "", "", "", "", "x y", "none of these",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "unknown", "NA", "n/a", "-", "not known", "Unknown ", "NaN", "None", "–", "missing", "not recorded", "<NA>"],
+)
+def test_what_is_marked_as_absent_is_unknown_and_leads_to_no_review(text):
+    said = values.tidy(column(text))
+    read = {"age": values.ages(said)[0], "skin type": values.skin_types(said)[0], "skin tone": values.tones(said)[0]}
+    assert values.doubts(dict.fromkeys(read, said), read).tolist() == [""]
+    assert values.ages(said)[1] == values.skin_types(said)[1] == values.tones(said)[1] == []
+
+
+def test_a_skin_type_or_tone_that_is_given_and_not_understood_is_for_review():
+    said = {"skin type": column("V", "brown", "", "V-VI"), "skin tone": column("0", "", "very dark", "7")}
+    read = {"skin type": values.skin_types(said["skin type"])[0], "skin tone": values.tones(said["skin tone"])[0]}
+    assert values.doubts(said, read).tolist() == [
+        "", "skin type not understood: brown", "skin tone not understood: very dark",
+        "skin type not understood: V-VI; skin tone not understood: 7",
     ]  # fmt: skip
 
 
@@ -148,5 +225,7 @@ def test_any_text_is_a_value_or_unknown(cells):
     texts = values.tidy(pd.Series(cells, dtype="str"))
     ages = values.ages(texts)[0]
     assert ((ages >= 0) & (ages <= 120) | ages.isna()).all()
+    doubts = values.doubts({"age": texts}, {"age": ages})
+    assert ((doubts != "") == (ages.isna() & (texts != ""))).all()
     assert set(values.skin_types(texts)[0]) <= {"", "I", "II", "III", "IV", "V", "VI"}
     assert len(values.exclusions(ages, [texts], texts)) == len(cells)

@@ -56,7 +56,8 @@ class Cohort:
 
     `cases` has one row a case, exactly COLUMNS, a RangeIndex; `image` and `mask` are posix paths relative to `root`
     ("" = none), `truth` is "a|b" in order of risk ("" = no truth), ages are years. `rejects` has REJECT_COLUMNS.
-    `notes` are plain sentences on what was understood and what was not. Raises CohortError.
+    `notes` are plain sentences on what was understood and what was not; `ignored` are the paths in `root` of all files
+    that are passed over (hidden ones and folders that lie too deep among them). Raises CohortError.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Cohort:
     rejects: pd.DataFrame
     notes: tuple[str, ...]
     root: Path
+    ignored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Copy the tables and hold them to the rules above."""
@@ -135,7 +137,8 @@ class Cohort:
         for truth in sorted(counts.index, key=lambda text: [order[part] for part in str(text).split("|")]):
             words = " or ".join(kind.label.lower() for kind in LESION_TYPES if str(kind) in str(truth).split("|"))
             lines.append(f"  {words.capitalize()}: {int(counts[truth]):,}")
-        lines += [f"Excluded, for clinician review, {reason}: {n:,}." for reason, n in _counts(cases["exclusion"])]
+        reasons = cases["exclusion"].str.replace(r"( not understood): [^;]*", r"\1", regex=True)
+        lines += [f"Excluded, for clinician review, {reason}: {n:,}." for reason, n in _counts(reasons)]
         lines += [f"Split {split}: {n:,}." for split, n in _counts(cases["split"])]
         lines += [f"Rejected, {rule}: {n:,}." for rule, n in _counts(self.rejects["rule"])]
         return lines + list(self.notes)

@@ -77,6 +77,10 @@ CODES: Final[tuple[str, ...]] = (
 """Columns of one-hot ground truth: ISIC 2018 (7 codes), ISIC 2019 (with AK, SCC and UNK), MILK10k (11)."""
 
 _FEWEST_CODES = 3
+_OWN_OUTPUTS: Final[dict[str, frozenset[str]]] = {
+    "list of rejects": frozenset({"case_id", "file", "rule", "next_step"}),
+    "list of decisions": frozenset({"case_id", "suspected", "disposition", "rule", "reason"}),
+}
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,12 @@ def understand(header: Sequence[str]) -> Understood:
     twice = {keys[i] for i in used if keys.count(keys[i]) > 1}
     left = tuple(header[i] or f"(column {i + 1})" for i in range(len(header)) if i not in used and keys[i] not in twice)
     return Understood(tuple(header), fields, levels, details, codes, left, tuple(sorted(twice)))
+
+
+def own_output(header: Sequence[str]) -> str:
+    """What output of derm-kit's own a table with this header is ("list of rejects" or "of decisions"), "" for none."""
+    keys = {_key(name) for name in header}
+    return next((what for what, names in _OWN_OUTPUTS.items() if names <= keys), "")
 
 
 def _key(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 from datetime import date
 from pathlib import Path
@@ -35,8 +36,8 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     RLELossless,
 )
-from simplejpeg import decode_jpeg
 
+from derm_kit.cases.ages import may_be_under, years
 from derm_kit.cases.headers import (
     DAMAGE,
     check_size,
@@ -44,10 +45,11 @@ from derm_kit.cases.headers import (
     damaged,
     file_format,
     hush,
-    jpeg_header,
     read_file,
     refuse,
 )
+from derm_kit.cases.jpegs import jpeg_header, whole_jpeg
+from derm_kit.cases.values import ADULT, UNDER_18, is_unknown, of_site
 from derm_kit.errors import CaseError
 
 _PLAIN_OR_RLE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless})
@@ -61,7 +63,6 @@ _COLOURS = {
     "YBR_RCT": 3,
 }  # fmt: skip
 _SEXES = {"M": "male", "F": "female", "O": "other"}
-_YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 _SHORTEST_SALT = 16
 _LONGEST_TEXT = 64
 _FIELDS = [
@@ -97,12 +98,14 @@ def dicom_fields(source: Path | bytes, *, salt: bytes, case: str) -> dict[str, s
     """The only fields of a DICOM file that go on, under their cohort column names.
 
     age_years (float, NaN when unknown), sex, anatomical_site, device and patient_id (text, "" when unknown). No name,
-    number or date goes on; birth date and study date serve for the age alone where PatientAge is missing.
+    number or date goes on; birth date and study date serve for the age alone where PatientAge is missing. `exclusion`
+    is why a clinician must see the case (see `values.exclusions`): under 18, genital, subungual, or an age that is
+    given and cannot be read, never its words. A site that names the patient still counts there.
 
     patient_id is BLAKE2b (RFC 7693) of issuer and PatientID keyed with `salt`, because a plain hash of a ten-digit
     hospital number is undone by trying them all. Draw one `salt` (16 bytes or more, `secrets.token_bytes`) for a cohort
     so that a patient's pictures keep together, and do not store it. Raises CaseError for a file that cannot be read,
-    ValueError for a short salt.
+    ValueError for a short salt, MemoryError where the machine runs short.
     """
     if len(salt) < _SHORTEST_SALT:
         raise ValueError(f"a salt has at least {_SHORTEST_SALT} bytes, this one {len(salt)}")
@@ -114,17 +117,20 @@ def dicom_fields(source: Path | bytes, *, salt: bytes, case: str) -> dict[str, s
         dataset = _read(data, case, stop_before_pixels=True)
         names = _words(f"{dataset.get('PatientName', '')} {dataset.get('OtherPatientNames', '')}")
         region = dataset.get("AnatomicRegionSequence")
-        site = _text(region[0], "CodeMeaning") if region else _text(dataset, "BodyPartExamined").lower()
+        body_part = _text(dataset, "BodyPartExamined").lower()
+        site = _text(region[0], "CodeMeaning") if region else body_part
         maker, model = _text(dataset, "Manufacturer"), _text(dataset, "ManufacturerModelName")
         device = model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip()
+        age = _age_years(dataset)
         return {
-            "age_years": _age_years(dataset),
+            "age_years": age,
             "sex": _SEXES.get(_text(dataset, "PatientSex").upper(), ""),
             "anatomical_site": "" if names & _words(site) else site,
             "device": "" if names & _words(device) else device,
             "patient_id": _pseudonym(dataset, salt),
+            "exclusion": "; ".join([*_age_reasons(dataset, age), *dict.fromkeys(of_site(site) + of_site(body_part))]),
         }
-    except (*_DAMAGE, MemoryError):
+    except _DAMAGE:
         raise damaged(case, "DICOM") from None
 
 
@@ -180,7 +186,7 @@ def _first_frame(dataset: Dataset, frames: int, case: str) -> npt.NDArray[np.int
             raise damaged(case, "DICOM", found)
         if syntax not in _JPEG_2000:
             # Strict, where pydicom's decoder fills a cut-off picture with grey; and pydicom has none for lossless JPEG.
-            strict: npt.NDArray[np.uint8] = decode_jpeg(frame, colorspace="RGB" if samples == 3 else "GRAY")
+            strict = whole_jpeg(frame, case, colorspace="RGB" if samples == 3 else "GRAY")
             if syntax in _JPEG_LOSSLESS:
                 return strict if samples == 3 else strict[..., 0]
     return np.asarray(pixel_array(dataset, index=0))
@@ -199,13 +205,24 @@ def _to_8_bit(values: npt.NDArray[np.integer], dataset: Dataset) -> npt.NDArray[
 
 
 def _age_years(dataset: Dataset) -> float:
-    if given := re.fullmatch(r"(\d{1,3})([DWMY])", _text(dataset, "PatientAge").upper()):
-        return round(int(given[1]) * _YEARS[given[2]], 2)
+    if not math.isnan(given := years(_text(dataset, "PatientAge"))):
+        return given
     born = _date(dataset, "PatientBirthDate")
     for tag in ("AcquisitionDate", "ContentDate", "StudyDate"):
         if born and (taken := _date(dataset, tag)) and taken >= born:
             return float(taken.year - born.year - ((taken.month, taken.day) < (born.month, born.day)))
     return float("nan")
+
+
+def _age_reasons(dataset: Dataset, age_years: float) -> list[str]:
+    """Why a clinician must see the case, from its age: a field that is damaged or too long counts as not understood."""
+    given = _text(dataset, "PatientAge")
+    if age_years < ADULT:
+        return [UNDER_18]
+    if young := may_be_under(ADULT, given):
+        return [young]
+    stated = not is_unknown(given) or (not given and str(dataset.get("PatientAge") or "").strip())
+    return ["age not understood"] if stated and math.isnan(age_years) else []
 
 
 def _date(dataset: Dataset, tag: str) -> date | None:

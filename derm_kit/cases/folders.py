@@ -1,8 +1,7 @@
-"""What lies in a folder, found in one pass, and which picture a table's row means, never outside that folder."""
+"""What lies in a folder, and which picture a table's row means, never outside that folder."""
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from derm_kit.cases.encodings import unreadable
 from derm_kit.errors import printable
 
 PICTURE_SUFFIXES: Final = frozenset(
@@ -39,6 +37,9 @@ UNREAD_SUFFIXES: Final = frozenset(
 """Pictures that nothing here decodes: refused by name, so that none is passed over in silence."""
 
 TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".tab"})
+METADATA: Final = "metadata.csv"
+"""The table, in small letters, that stands for its folder alone."""
+
 MASK_FOLDERS: Final = frozenset({"mask", "masks", "segmentation", "segmentations"})
 
 Fault: TypeAlias = tuple[str, str]
@@ -50,13 +51,21 @@ TWO_FILES: Final = ("one picture must answer to a case id", "Remove the other fi
 NOT_READ: Final = ("the picture must be JPEG, PNG, TIFF, WebP, BMP or DICOM", "Convert it to JPEG or PNG.")
 NOT_PLAIN: Final = ("a picture must be a plain file", "Replace the link, pipe or socket by the picture itself.")
 BAD_NAME: Final = ("a file name must be readable text (UTF-8)", "Rename the file.")
+ODD_NAME: Final = (
+    "the name of a file or folder holds no backslash and is no drive letter",
+    "Rename it: such a name means another place on other computers.",
+)
 NO_RIGHT: Final = ("a folder must be readable", "Give the right to read it, or move its pictures.")
+NO_TABLE: Final = ("metadata.csv must be a table, and this is a folder", "Rename the folder.")
+LINKED: Final = ("a folder must lie here itself, not as a link", "Put the folder itself in the place of the link.")
 
 _ALL_SUFFIXES: Final = PICTURE_SUFFIXES | UNREAD_SUFFIXES
+DEEPEST: Final = 32
+"""Levels of folders that are searched."""
+
 _UNUSED: Final = 9
 _ODD_PATH: Final = re.compile(r"^[/~.]|^[A-Za-z]:|\\|/\.|\x00")
 _WAY_OUT: Final = re.compile(r"^[A-Za-z]:/|(?:^|/)\.\.(?:/|$)|\x00")
-_DEEPEST: Final = 32
 
 
 @dataclass(frozen=True)
@@ -64,23 +73,38 @@ class Listing:
     """The files of a folder as posix paths relative to it, hidden ones left out.
 
     `files` are plain files (links that stay inside count); `faults` maps a path that is no usable file or folder to
-    (rule, next step); links to folders are never followed.
+    (rule, next step); links to folders are never followed. `hidden` files and folders and those that lie too `deep` are
+    not looked into.
     """
 
     root: Path
     files: frozenset[str]
     faults: dict[str, Fault]
+    hidden: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
 
     def pictures(self) -> list[str]:
         """Pictures by suffix, sorted, without those in folders of masks."""
         return sorted(file for file in self.files if is_picture(file) and not _in_masks(file))
 
+    def ignored(self, used: set[str]) -> tuple[str, ...]:
+        """The paths of all that is passed over: files that are not `used`, hidden ones, folders that lie too deep."""
+        return (*sorted(self.files - used), *sorted(self.hidden), *sorted(self.deep))
+
     def others(self, used: set[str]) -> list[str]:
-        """The note that says which files are not `used`; none where all are."""
+        """The notes that say how many files are passed over, each with examples; none where there are none."""
         names = sorted(self.files - used)
         more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
         shown = ", ".join(printable(name, 60) for name in names[:5])
-        return [f"{len(names):,} other files are ignored: {shown}{more}."] if names else []
+        notes = [f"{len(names):,} other files are ignored: {shown}{more}."] if names else []
+        for paths, words in (
+            (self.hidden, "hidden files or folders (their names begin with a dot) are passed over"),
+            (self.deep, f"folders that lie more than {DEEPEST} levels deep are not searched"),
+        ):
+            if paths:
+                example = min(paths, key=lambda path: (not is_picture(path), path))
+                notes.append(f"{len(paths):,} {words}, such as {printable(example, 60)}.")
+        return notes
 
     def find(self, names: list[str]) -> tuple[list[str], dict[int, Fault]]:
         """The file that each name means, "" where there is none, and the faults (rule, next step) by place in `names`.
@@ -89,13 +113,14 @@ class Listing:
         picture of that name anywhere in the folder if there is only one.
         """
         stems = _stems(self.files, self.faults)
+        missing = self._missing()
         files: list[str] = []
         faults: dict[int, Fault] = {}
         for i, name in enumerate(names):
             plain = name.isascii() and not any(c in name for c in "./\\") and name not in self.files
             file = stems.get(name) if plain else self._look_for(name, stems)
             if isinstance(file, tuple) or not file:
-                faults[i] = file or MISSING
+                faults[i] = missing if not file or file == MISSING else file
                 file = ""
             files.append(file)
         return files, faults
@@ -112,6 +137,15 @@ class Listing:
         if not path or "/" in path or suffix(path) in PICTURE_SUFFIXES:
             return MISSING
         return stems.get(unicodedata.normalize("NFC", path), MISSING)
+
+    def _missing(self) -> Fault:
+        """Why a picture is not found: it is not there, or may lie in a folder that could not be searched."""
+        shut = [path for path, fault in self.faults.items() if fault in (NO_RIGHT, LINKED) and not is_masks(path)]
+        if not shut:
+            return MISSING
+        first = min(shut, key=lambda path: (path != "images", path))
+        rule, next_step = self.faults[first]
+        return f"the picture must exist, and the folder {printable(first, 60)} is not searched: {rule}", next_step
 
     def _fault(self, path: str) -> Fault | None:
         if not self.faults:
@@ -148,83 +182,6 @@ def _stems(files: Iterable[str], faults: dict[str, Fault]) -> dict[str, str | Fa
     return stems
 
 
-def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
-    """List `root` and everything below it, or just the folders `only` (relative; "" is the root itself).
-
-    One pass without a look at each file; only links are followed to see whether they stay inside. A folder below that
-    cannot be read is a fault; an unreadable root raises CohortError.
-    """
-    files: set[str] = set()
-    faults: dict[str, Fault] = {}
-    try:
-        real = os.path.realpath(root, strict=True)
-        waiting = [""] if only is None else [folder for folder in set(only) if not _linked(folder, real, files, faults)]
-        while waiting:
-            folder = waiting.pop()
-            try:
-                entries = list(os.scandir(os.path.join(real, folder)))  # noqa: PTH118 (1e6 entries: no Path objects)
-            except OSError:
-                if not folder:
-                    raise
-                if only is None:
-                    faults[folder] = NO_RIGHT
-                continue
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if not entry.name.isascii() and _undecodable(entry.name):
-                    faults[printable(path, 300)] = BAD_NAME
-                    continue
-                if entry.is_file(follow_symlinks=False):
-                    files.add(path)
-                elif entry.is_symlink():
-                    _follow(path, real, files, faults)
-                elif not entry.is_dir(follow_symlinks=False):
-                    faults[path] = NOT_PLAIN
-                elif only is None and path.count("/") < _DEEPEST:
-                    waiting.append(path)
-    except (OSError, ValueError) as error:
-        raise unreadable(root, error) from error
-    return Listing(root, frozenset(files), faults)
-
-
-def _linked(folder: str, real: str, files: set[str], faults: dict[str, Fault]) -> bool:
-    """Whether the way to `folder` goes through a link, which is then listed as a file or a fault, never followed."""
-    parts = folder.split("/")
-    for n in range(1, len(parts) + 1):
-        way = "/".join(parts[:n])
-        if way and os.path.islink(os.path.join(real, way)):  # noqa: PTH114, PTH118
-            _follow(way, real, files, faults)
-            return True
-    return False
-
-
-def one(path: Path) -> Listing:
-    """The listing of a single file."""
-    if _undecodable(path.name):
-        return Listing(path.parent, frozenset(), {printable(path.name, 300): BAD_NAME})
-    return Listing(path.parent, frozenset({path.name}), {})
-
-
-def _follow(path: str, real: str, files: set[str], faults: dict[str, Fault]) -> None:
-    target = os.path.realpath(os.path.join(real, path))  # noqa: PTH118
-    if not (target == real or target.startswith(real.rstrip("/") + "/")):
-        faults[path] = OUTSIDE
-    elif Path(target).is_file():
-        files.add(path)
-    else:
-        faults[path] = NOT_PLAIN if Path(target).exists() else MISSING
-
-
-def _undecodable(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
 def suffix(path: str) -> str:
     """The file suffix in small letters with its dot, "" without one."""
     name = path.rpartition("/")[2]
@@ -251,5 +208,10 @@ def path_fault(path: str) -> Fault | None:
     return None
 
 
+def is_masks(folder: str) -> bool:
+    """Whether a folder is one of masks, or lies in one."""
+    return any(part.lower() in MASK_FOLDERS for part in folder.split("/"))
+
+
 def _in_masks(file: str) -> bool:
-    return "/" in file and any(part.lower() in MASK_FOLDERS for part in file.split("/")[:-1])
+    return "/" in file and is_masks(file.rpartition("/")[0])

@@ -8,7 +8,6 @@ import stat
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from derm_kit.errors import CaseError
@@ -16,9 +15,9 @@ from derm_kit.errors import CaseError
 MAX_PIXELS = 80_000_000
 MAX_SIDE_PX = 20_000
 MAX_FILE_BYTES = 512 * 2**20
-MAX_SCANS = 500  # of a progressive JPEG, as libjpeg-turbo's own limit: more is a file made to stall the reader
 
 EXPORT_AGAIN = "Export the picture again from its source as JPEG or PNG"
+SAVE_AS_8_BIT = "Save it as an 8-bit JPEG or PNG"
 
 DAMAGE = (
     ArithmeticError, AttributeError, BufferError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError,
@@ -41,28 +40,21 @@ _FOREIGN = (
     (0, b"GIF8", "a GIF picture"),
     (4, b"ftyp", "a HEIC or AVIF picture, or a film"),
     (4, b"jP  ", "a JPEG 2000 picture"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (4, b"JXL ", "a JPEG XL picture"),
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive or office document"),
 )
-
-
-@dataclass(frozen=True)
-class JpegHeader:
-    """What a JPEG says of itself before its first scan: size in pixels, components, EXIF orientation, ICC profile."""
-
-    width_px: int
-    height_px: int
-    components: int
-    orientation: int
-    profile: bytes
+_FIRST_BYTES = 132
+_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 def read_file(path: Path, case: str) -> bytes:
     """The bytes of a regular file of at most `MAX_FILE_BYTES`; never waits on a pipe or device. Raises CaseError."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     try:
         _check_regular(path.stat(), case)
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 (a descriptor, opened so that it cannot wait)
+        with open(os.open(path, _WITHOUT_WAITING), "rb") as file:  # noqa: PTH123 (a descriptor, opened so that it cannot wait)
             found = os.fstat(file.fileno())
             _check_regular(found, case)
             data = file.read(found.st_size + 1)
@@ -83,9 +75,8 @@ def read_file(path: Path, case: str) -> bytes:
 
 def file_format(data: bytes, case: str) -> str:
     """JPEG, PNG, TIFF, WebP, BMP or DICOM, by the first bytes. Raises CaseError for anything else."""
-    for at, signature, name in _SIGNATURES:
-        if data.startswith(signature, at):
-            return name
+    if name := _signed(data):
+        return name
     foreign = [name for at, signature, name in _FOREIGN if data.startswith(signature, at)]
     if not data:
         found = "an empty file"
@@ -97,6 +88,19 @@ def file_format(data: bytes, case: str) -> str:
     raise refuse("a picture must be a JPEG, PNG, TIFF, WebP, BMP or DICOM file", EXPORT_AGAIN, case, found)
 
 
+def format_of(path: Path) -> str:
+    """The format of a file as `file_format` names it, by its first 132 bytes; "" for any other and where it is shut."""
+    try:
+        with open(os.open(path, _WITHOUT_WAITING), "rb", buffering=0) as file:  # noqa: PTH123 (as in read_file)
+            return _signed(file.read(_FIRST_BYTES) or b"")
+    except (OSError, ValueError):
+        return ""
+
+
+def _signed(data: bytes) -> str:
+    return next((name for at, signature, name in _SIGNATURES if data.startswith(signature, at)), "")
+
+
 def check_size(width: int, height: int, case: str) -> None:
     """Raise CaseError for a picture without pixels, or with more than the limits allow."""
     found = f"{width:,} x {height:,} px"
@@ -104,40 +108,6 @@ def check_size(width: int, height: int, case: str) -> None:
         raise refuse("a picture must have at least one pixel", EXPORT_AGAIN, case, found)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
         raise too_large(case, found)
-
-
-def jpeg_header(data: bytes, case: str) -> JpegHeader:
-    """Read the segments of a JPEG up to its first scan (ITU-T T.81, annex B). Raises CaseError."""
-    width = height = components = 0
-    exif = b""
-    chunks: dict[int, bytes] = {}
-    at, end = 2, len(data)
-    while at + 4 <= end:
-        marker = data[at + 1]
-        if data[at] != 0xFF:
-            raise damaged(case, "JPEG", f"no marker at byte {at:,}")
-        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD8:
-            at += 1 if marker == 0xFF else 2
-            continue
-        stop = at + 2 + int.from_bytes(data[at + 2 : at + 4])
-        if marker == 0xDA:
-            if not components:
-                raise damaged(case, "JPEG", "a scan without a frame header")
-            if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
-                raise damaged(case, "JPEG", f"{scans:,} scans")
-            profile = b"".join(chunks[number] for number in sorted(chunks))
-            return JpegHeader(width, height, components, exif_orientation(exif), profile)
-        if stop > end:
-            break
-        body = data[at + 4 : stop]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(body) >= 6:
-            height, width, components = struct.unpack(">xHHB", body[:6])
-        elif marker == 0xE1 and body.startswith(b"Exif\0\0") and not exif:
-            exif = body
-        elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
-            chunks[body[12]] = body[14:]
-        at = max(stop, at + 4)
-    raise cut_off(case, end)
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -196,7 +166,7 @@ def damaged(case: str, kind: str, found: object = None) -> CaseError:
 def not_rgb(case: str, found: str) -> CaseError:
     """The refusal of a picture whose values name no screen colours."""
     rule = "a picture must hold 8 or 16 bit RGB, grey or palette values"
-    return refuse(rule, f"{EXPORT_AGAIN} in sRGB", case, found)
+    return refuse(rule, f"{SAVE_AS_8_BIT} in sRGB", case, found)
 
 
 def hush() -> None:

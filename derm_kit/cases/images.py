@@ -5,6 +5,8 @@ The rules, each tested:
 * The format is read from the first bytes, never from the suffix. JPEG, PNG, TIFF, WebP, BMP and DICOM are decoded.
 * The header is read first: more than `MAX_PIXELS` pixels or a side above `MAX_SIDE_PX` is refused before any decoding.
 * A file that ends early or whose checksums or coded data do not hold is refused: no half-grey picture is ever scored.
+  Zeros that follow a JPEG's last pixel up to its end mark are a camera's padding and no damage.
+* A picture is refused for what is wrong with the picture. A machine short of memory raises MemoryError.
 * Several pictures in one file (animation, pages) are refused, because a clinician must know which one was scored.
   DICOM is the exception: frame 1 is decoded and `Picture.format` says so.
 * EXIF orientation is applied. A colour profile is converted to sRGB (one that moves no colour by more than one step
@@ -27,7 +29,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import BmpImagePlugin, Image, ImageCms, ImageFile, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
-from simplejpeg import decode_jpeg
 
 from derm_kit.cases.headers import (
     DAMAGE,
@@ -39,12 +40,13 @@ from derm_kit.cases.headers import (
     exif_orientation,
     file_format,
     hush,
-    jpeg_header,
     not_rgb,
     read_file,
     refuse,
     too_large,
 )
+from derm_kit.cases.jpegs import jpeg_header, whole_jpeg
+from derm_kit.cases.tiffs import check_tiff, hush_libtiff, values_of
 from derm_kit.errors import CaseError
 
 Pixels = npt.NDArray[np.uint8]
@@ -77,24 +79,22 @@ def decode(source: Path | bytes, *, case: str, min_side_px: int = 256) -> Pictur
     """The picture in `source` (a file or its bytes) as upright sRGB, uint8 (H, W, 3).
 
     A JPEG with a short side of 4 * `min_side_px` or more comes smaller, its short side never below 2 * `min_side_px`.
-    Raises CaseError, naming `case`, for anything that cannot be decoded whole.
+    Raises CaseError, naming `case`, for anything that cannot be decoded whole; MemoryError where the machine runs short
+    of memory for a picture within the limits, which says nothing against the picture.
     """
-    try:
-        data = source if isinstance(source, bytes) else read_file(source, case)
-        kind = file_format(data, case)
-        if kind == "JPEG":
-            return _decode_jpeg(data, case, min_side_px)
-        hush()
-        if kind == "DICOM":
-            from derm_kit.cases.dicom import dicom_pixels  # pydicom is slow to import and most cohorts have none
+    data = source if isinstance(source, bytes) else read_file(source, case)
+    kind = file_format(data, case)
+    if kind == "JPEG":
+        return _decode_jpeg(data, case, min_side_px)
+    hush()
+    if kind == "DICOM":
+        from derm_kit.cases.dicom import dicom_pixels  # pydicom is slow to import and most cohorts have none
 
-            colour, profile, frames = dicom_pixels(data, case)
-            height, width = colour.shape[:2]
-            named = f"DICOM, frame 1 of {frames:,}" if frames > 1 else "DICOM"
-            return Picture(_to_srgb(colour, profile, case), width, height, named)
-        return _decode_with_pillow(data, kind, case)
-    except MemoryError:
-        raise refuse("the picture must fit into memory", "Export it at a smaller size", case) from None
+        colour, profile, frames = dicom_pixels(data, case)
+        height, width = colour.shape[:2]
+        named = f"DICOM, frame 1 of {frames:,}" if frames > 1 else "DICOM"
+        return Picture(_to_srgb(colour, profile, case), width, height, named)
+    return _decode_with_pillow(data, kind, case)
 
 
 def central_square(rgb: Pixels, size: int) -> Pixels:
@@ -119,12 +119,7 @@ def _decode_jpeg(data: bytes, case: str, min_side_px: int) -> Picture:
         raise not_rgb(case, "CMYK" if header.components == 4 else f"{header.components} colour channels")
     width, height = header.width_px, header.height_px
     shrink = next((k for k in (8, 4, 2) if min(width, height) >= 2 * k * min_side_px), 1)  # the steps that are quick
-    try:
-        rgb = decode_jpeg(data, min_height=-(-height // shrink), min_width=-(-width // shrink))
-    except (ValueError, RuntimeError, TypeError) as error:
-        if "remature end" in str(error):
-            raise cut_off(case, len(data)) from None
-        raise damaged(case, "JPEG", error) from None
+    rgb = whole_jpeg(data, case, min_height=-(-height // shrink), min_width=-(-width // shrink))
     if header.profile:
         rgb = _to_srgb(rgb[..., 0] if header.components == 1 else rgb, header.profile, case)
     return _upright(rgb, width, height, header.orientation, "JPEG")
@@ -136,12 +131,14 @@ def _decode_with_pillow(data: bytes, kind: str, case: str) -> Picture:
         raise refuse(rule, "Set PIL.ImageFile.LOAD_TRUNCATED_IMAGES to False", case, True)
     if kind == "PNG":
         check_png(data, case)
+    if kind == "TIFF":
+        hush_libtiff()
     if kind == "WebP" and len(data) < (want := 8 + int.from_bytes(data[4:8], "little")):
         raise cut_off(case, len(data), want)
     try:
         # The plugin itself, not Image.open: that one warns or raises on size by a limit anyone may have changed.
         with _PLUGINS[kind](io.BytesIO(data)) as image:
-            _check_header(image, kind, len(data), case)
+            _check_header(image, kind, data, case)
             image.load()
             rgb = _flatten(image, case)
             exif = b"" if kind == "TIFF" else image.info.get("exif") or b""  # Pillow turns a TIFF itself
@@ -150,29 +147,27 @@ def _decode_with_pillow(data: bytes, kind: str, case: str) -> Picture:
     except Image.DecompressionBombError:
         raise too_large(case, f"a {kind} picture beyond Pillow's own limit") from None
     except DAMAGE as error:
+        if "out of memory" in str(error):
+            raise MemoryError(str(error)) from None
+        if "unknown pixel mode" in str(error):
+            raise not_rgb(case, values_of(data)) from None
         if "truncated" in str(error).lower():
             raise cut_off(case, len(data)) from None
         raise damaged(case, kind, error) from None
     return _upright(rgb, rgb.shape[1], rgb.shape[0], exif_orientation(exif), kind)
 
 
-def _check_header(image: ImageFile.ImageFile, kind: str, have: int, case: str) -> None:
-    """One picture of a size and of values that can be decoded, all of it inside the file's `have` bytes."""
+def _check_header(image: ImageFile.ImageFile, kind: str, data: bytes, case: str) -> None:
+    """One picture of a size and of values that can be decoded, all of it inside the file's `data`."""
     check_size(image.width, image.height, case)
     if getattr(image, "is_animated", False):
         step = "Export the frame or page that is to be scored as a picture of its own"
         raise refuse("one file must be one picture", step, case, f"{kind} with several frames or pages")
     if image.mode not in _MODES and not image.mode.startswith("I;16"):
-        raise not_rgb(case, f"{image.mode} values")
+        found = "CMYK" if image.mode == "CMYK" else f"{image.mode} values"
+        raise not_rgb(case, values_of(data) if kind == "TIFF" and image.mode in ("F", "I") else found)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        if image.tag_v2.get(284) == 2 and max(image.tag_v2.get(258, (8,))) > 8:  # Pillow reads such planes as 8 bit
-            raise not_rgb(case, "16 bit values in separate planes")
-        for offsets, counts in ((273, 279), (324, 325)):  # of strips, of tiles
-            starts, lengths = (
-                np.atleast_1d(np.array(image.tag_v2.get(tag, ()), np.int64)) for tag in (offsets, counts)
-            )
-            if starts.size and starts.size == lengths.size and (want := int((starts + lengths).max())) > have:
-                raise cut_off(case, have, want)
+        check_tiff(image, len(data), case)
 
 
 def _flatten(image: Image.Image, case: str) -> Pixels:

@@ -20,6 +20,9 @@ from derm_kit.errors import CohortError
 ARCHIVE = "https://api.isic-archive.com/api/v2/"
 IDS_A_QUERY = 20
 DOWNLOADS_AT_ONCE = 4
+RETRIES = 3
+BACKOFF_S = 0.5
+"""isic-cli's own patience is many minutes, which on a machine without the internet looks like a page that hangs."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,10 @@ def _isic_cli(archive: str) -> tuple[Any, Any, Any]:
             "pictures are fetched by isic-cli, which is not installed",
             next_step="pip install 'derm-kit[isic]' brings it.",
         ) from None
-    return http, utils, IsicCliSession(archive)
+    session = IsicCliSession(archive)
+    for adapter in session.adapters.values():
+        adapter.max_retries = adapter.max_retries.new(total=RETRIES, connect=RETRIES, backoff_factor=BACKOFF_S)
+    return http, utils, session
 
 
 def _unreachable(archive: str, error: OSError) -> CohortError:

@@ -12,13 +12,15 @@ import pandas as pd
 from derm_kit.cases import truths, values
 from derm_kit.cases.cohort import Cohort, Reject, complete, reject_table, sound_rows
 from derm_kit.cases.columns import Understood, understand
+from derm_kit.cases.folder_walk import listing
 from derm_kit.cases.folders import (
+    LINKED,
+    MISSING,
     OUTSIDE,
     PICTURE_SUFFIXES,
     UNREAD_SUFFIXES,
     Listing,
     as_path,
-    listing,
     path_fault,
     suffix,
 )
@@ -38,6 +40,7 @@ _AS_GIVEN: Final = (
     "attribution",
 )  # fmt: skip
 _IDS: Final = ("case_id", "image", "lesion_id")
+_NO: Final = ("no", "false", "0", "0.0")
 _MOST_FOLDERS: Final = 10_000
 
 
@@ -68,10 +71,11 @@ def read_rows(root: Path, paths: Sequence[Path], found: Listing | None) -> Cohor
     cases = _locate(root, first.name, cases, found, rejects, notes)
     files, lines = cases.pop("_file").tolist(), cases.pop("_line").tolist()
     cases = sound_rows(cases, lambda i: f"{files[i]}, line {lines[i]}", rejects)
-    if found is not None:
-        notes += found.others({*cases["image"], *cases["mask"], *(p.name for p in parts if p.parent == root)})
+    used = {*cases["image"], *cases["mask"], *(p.name for p in parts if p.parent == root)}
+    notes += found.others(used) if found else []
+    ignored = found.ignored(used) if found else ()
     name = printable(paths[0].stem if found is None else root.resolve().name)
-    return Cohort(name, complete(cases), reject_table(rejects), tuple(notes), root)
+    return Cohort(name, complete(cases), reject_table(rejects), tuple(notes), root, ignored)
 
 
 def _part(path: Path, rejects: list[Reject], notes: list[str], *, several: bool) -> Part:
@@ -164,15 +168,23 @@ class _Cells:
             cases[name] = self.field(name)
         cases["diagnosis"], cases["_said"] = self._diagnosis(notes)
         cases["sex"] = values.sexes(self.field("sex"))
-        cases["age_years"], on_ages = values.ages(self.field("age_years"))
-        cases["skin_type"], on_types = values.skin_types(self.field("skin_type"))
-        cases["skin_tone_class"], on_tones = values.tones(self.field("skin_tone_class"))
+        given = {"age": self.field("age_years"), "skin type": self.field("skin_type")}
+        given["skin tone"] = self.field("skin_tone_class")
+        cases["age_years"], on_ages = values.ages(given["age"])
+        cases["skin_type"], on_types = values.skin_types(given["skin type"])
+        cases["skin_tone_class"], on_tones = values.tones(given["skin tone"])
         notes += [*on_ages, *on_types, *on_tones]
         details = {name: self._text[i] for name, i in self._columns.details.items()}
         sites = [self.field("anatomical_site"), *[t for name, t in details.items() if name.startswith("anatom")]]
         cases["anatomical_site"] = values.sites(self._first(sites))
         known = values.exclusions(cases["age_years"], sites, details.get("image_type"))
-        cases["exclusion"] = self._first([self.field("exclusion"), known])
+        doubts = values.doubts(
+            given,
+            {"age": cases["age_years"], "skin type": cases["skin_type"], "skin tone": cases["skin_tone_class"]},
+        )
+        said = self.field("exclusion")
+        said = said.mask(said.str.casefold().isin(_NO), "")
+        cases["exclusion"] = values.united(values.united(said, known), doubts)
         return cases
 
     def _diagnosis(self, notes: list[str]) -> tuple[Text, Text]:
@@ -207,14 +219,14 @@ def _locate(
     folder = _beside(root, cases) if found is None else found
     names, masks = cases.pop("_name").tolist(), cases.pop("_mask").tolist()
     images, faults = folder.find(names)
-    if found is None and not any(images):
+    if found is None and not any(images) and MISSING in faults.values():
         notes.append(f"No picture lies beside {table}: its cases have none.")
-        faults = {i: fault for i, fault in faults.items() if fault == OUTSIDE}
+        faults = {i: fault for i, fault in faults.items() if fault != MISSING}
     masked = [i for i, mask in enumerate(masks) if mask]
     files, mask_faults = folder.find([masks[i] for i in masked])
     if mask_faults:
         notes.append(f"Masks that are named but cannot be used: {len(mask_faults):,}.")
-    shown = {masked[k]: (masks[masked[k]], fault) for k, fault in mask_faults.items() if fault == OUTSIDE}
+    shown = {masked[k]: (masks[masked[k]], fault) for k, fault in mask_faults.items() if fault in (OUTSIDE, LINKED)}
     shown |= {i: (names[i], fault) for i, fault in faults.items()}
     kept = np.ones(len(cases), dtype=bool)
     kept[list(shown)] = False

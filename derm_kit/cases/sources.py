@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 import stat
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 
 from derm_kit.cases import values
 from derm_kit.cases.cohort import Cohort, Reject, complete, reject_table, sound_rows
+from derm_kit.cases.dicom_cases import FIELDS, dicom_files, with_exclusions, with_fields
 from derm_kit.cases.encodings import unreadable
+from derm_kit.cases.folder_tables import require_no_output, tables_of
+from derm_kit.cases.folder_walk import listing, one
 from derm_kit.cases.folders import (
     NOT_READ,
     PICTURE_SUFFIXES,
     TABLE_SUFFIXES,
     UNREAD_SUFFIXES,
     Listing,
+    is_masks,
     is_picture,
-    listing,
-    one,
     suffix,
 )
 from derm_kit.cases.rows import read_rows
-from derm_kit.errors import CaseError, CohortError, printable
-
-_DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom"})
-_DICOM_FIELDS: Final = ("patient_id", "age_years", "sex", "anatomical_site", "device")
+from derm_kit.errors import CohortError, printable
 
 
 def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
@@ -44,13 +39,12 @@ def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
     mode = _mode(path)
     if stat.S_ISDIR(mode):
         found = listing(path)
-        chosen = _tables_of(path, found) if table is None else [Path(table)]
-        if not chosen:
-            return _read_pictures(path, found, printable(path.resolve().name))
-        for each in chosen:
-            if not stat.S_ISREG(_mode(each)):
-                raise _no_kind(each)
-        return _with_exclusions(read_rows(path, chosen, found))
+        chosen, passed_over = tables_of(path, found) if table is None else ([_table(Path(table))], [])
+        if chosen:
+            cohort = with_exclusions(read_rows(path, chosen, found))
+        else:
+            cohort = _read_pictures(path, found, printable(path.resolve().name))
+        return replace(cohort, notes=(*passed_over, *cohort.notes))
     if not stat.S_ISREG(mode):
         raise _no_kind(path)
     if table is not None:
@@ -58,8 +52,8 @@ def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
             "a table goes with a folder of pictures", case=str(path), value=str(table), next_step="Name the folder."
         )
     if suffix(path.name) in TABLE_SUFFIXES | {".txt"}:
-        return _with_exclusions(read_rows(path.parent, [path], None))
-    if suffix(path.name) in PICTURE_SUFFIXES | UNREAD_SUFFIXES or _is_dicom(path.parent, path.name):
+        return with_exclusions(read_rows(path.parent, [_table(path)], None))
+    if suffix(path.name) in PICTURE_SUFFIXES | UNREAD_SUFFIXES or dicom_files(path.parent, [path.name]):
         return _read_pictures(path.parent, one(path), printable(path.stem))
     raise _no_kind(path)
 
@@ -71,6 +65,13 @@ def _mode(path: Path) -> int:
         raise unreadable(path, error) from error
 
 
+def _table(path: Path) -> Path:
+    if not stat.S_ISREG(_mode(path)):
+        raise _no_kind(path)
+    require_no_output(path)
+    return path
+
+
 def _no_kind(path: Path) -> CohortError:
     return CohortError(
         "a cohort is a folder, a table (.csv, .tsv, .txt) or a picture",
@@ -79,19 +80,12 @@ def _no_kind(path: Path) -> CohortError:
     )
 
 
-def _tables_of(folder: Path, found: Listing) -> list[Path]:
-    """The tables that a folder's cases stand in: `metadata.csv`, else all that lie in the folder itself."""
-    tables = sorted(file for file in found.files if "/" not in file and suffix(file) in TABLE_SUFFIXES)
-    named = [file for file in tables if file.lower() == "metadata.csv"]
-    return [folder / file for file in named or tables]
-
-
 def _read_pictures(root: Path, found: Listing, name: str) -> Cohort:
     """Every picture of a folder is a case; its id is its file name without suffix, led by the folder if shared."""
-    dicom = {file for file in found.files if suffix(file) in _DICOM_SUFFIXES or _is_dicom(root, file)}
+    dicom = dicom_files(root, (file for file in found.files if not is_masks(file.rpartition("/")[0])))
     pictures = sorted({*found.pictures(), *dicom})
     rejects: list[Reject] = [("", file, *fault) for file, fault in sorted(found.faults.items())]
-    unread = sorted(file for file in found.files if suffix(file) in UNREAD_SUFFIXES)
+    unread = sorted(file for file in found.files - dicom if suffix(file) in UNREAD_SUFFIXES)
     rejects += [(_stem(file), file, *NOT_READ) for file in unread]
     if not pictures and not rejects:
         raise CohortError(
@@ -110,84 +104,11 @@ def _read_pictures(root: Path, found: Listing, name: str) -> Cohort:
         notes.append(f"Pictures that share a file name have their folder in their id: {int(shared.sum()):,}.")
     cases = sound_rows(cases, files.iloc.__getitem__, rejects)
     if dicom:
-        cases = _with_fields(root, cases, dicom, rejects)
-        notes.append(
-            f"Fields of {len(dicom):,} DICOM files that go on: {', '.join(_DICOM_FIELDS)}; patients are numbered."
-        )
-    notes += found.others({*pictures, *unread})
-    return Cohort(name, complete(cases), reject_table(rejects), tuple(notes), root)
-
-
-def _with_fields(root: Path, cases: pd.DataFrame, dicom: set[str], rejects: list[Reject]) -> pd.DataFrame:
-    """Add the whitelisted fields of the DICOM files; one that cannot be read is rejected.
-
-    Patients are numbered in the order of their files: the same folder gives the same cohort, and no number says who.
-    """
-    from derm_kit.cases.dicom import dicom_fields  # pydicom is slow to import and most cohorts have none
-
-    salt = secrets.token_bytes(32)
-    numbers: dict[str, str] = {}
-    fields: dict[int, dict[str, str | float]] = {}
-    lost: list[int] = []
-    for i, (case_id, image) in enumerate(zip(cases["case_id"], cases["image"], strict=True)):
-        if image not in dicom:
-            continue
-        try:
-            known = dicom_fields(root / image, salt=salt, case=case_id)
-        except CaseError as error:
-            lost.append(i)
-            rejects.append((case_id, image, error.rule, error.next_step))
-            continue
-        if who := str(known["patient_id"]):
-            known["patient_id"] = numbers.setdefault(who, f"patient-{len(numbers) + 1:05d}")
-        fields[i] = known
-    table = pd.DataFrame.from_dict(fields, orient="index", columns=list(_DICOM_FIELDS)).reindex(cases.index)
-    for name in ("patient_id", "sex", "device"):
-        cases[name] = values.tidy(table[name].fillna("").astype("str"))
-    site = values.tidy(table["anatomical_site"].fillna("").astype("str"))
-    age = table["age_years"].astype("float64")
-    cases["age_years"] = age.where(age.between(0, values.OLDEST))
-    cases["anatomical_site"] = values.sites(site)
-    cases["exclusion"] = values.exclusions(cases["age_years"], [site])
-    return cases.drop(index=lost).reset_index(drop=True)
-
-
-def _with_exclusions(cohort: Cohort) -> Cohort:
-    """Add to what a table says against an assessment what its DICOM files say: under 18, genital, subungual."""
-    images = cohort.cases["image"]
-    rows = [i for i, file in enumerate(images) if suffix(file) in _DICOM_SUFFIXES or _is_dicom(cohort.root, file)]
-    if not rows:
-        return cohort
-    from derm_kit.cases.dicom import dicom_fields  # pydicom is slow to import and most cohorts have none
-
-    said: dict[int, dict[str, str | float]] = {}
-    for i in rows:
-        with suppress(CaseError):  # a file that cannot be read is rejected when it is scored
-            said[i] = dicom_fields(
-                cohort.root / images.iloc[i], salt=secrets.token_bytes(32), case=str(cohort.cases["case_id"].iloc[i])
-            )
-    table = pd.DataFrame.from_dict(said, orient="index", columns=["age_years", "anatomical_site"])
-    site = values.tidy(table["anatomical_site"].fillna("").astype("str"))
-    exclusion, added = cohort.cases["exclusion"].tolist(), 0
-    for i, reasons in zip(said, values.exclusions(table["age_years"].astype("float64"), [site]), strict=True):
-        known = exclusion[i].split("; ") if exclusion[i] else []
-        new = [reason for reason in reasons.split("; ") if reason and reason not in known]
-        exclusion[i] = "; ".join([*known, *new])
-        added += bool(new)
-    cases = cohort.cases.assign(exclusion=pd.array(exclusion, dtype="str"))
-    note = f"Exclusions that DICOM files state and the table does not: {added:,}; which a clinician must see."
-    return replace(cohort, cases=cases, notes=(*cohort.notes, note)) if added else cohort
-
-
-def _is_dicom(root: Path, file: str) -> bool:
-    """Whether a file without a telling suffix (none, or the last number of a UID) has DICOM's mark at byte 128."""
-    if not re.fullmatch(r"(?:\.\d+)?", suffix(file)) or file.upper().endswith("DICOMDIR"):
-        return False
-    try:
-        with (root / file).open("rb") as opened:
-            return opened.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+        cases = with_fields(root, cases, dicom, rejects)
+        notes.append(f"Fields of {len(dicom):,} DICOM files that go on: {', '.join(FIELDS)}; patients are numbered.")
+    used = {*pictures, *unread}
+    notes += found.others(used)
+    return Cohort(name, complete(cases), reject_table(rejects), tuple(notes), root, found.ignored(used))
 
 
 def _stem(file: str) -> str:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from derm_kit.cases.ages import is_open, may_be_under, years
 from derm_kit.errors import printable
 
 Text: TypeAlias = "pd.Series[str]"
 Numbers: TypeAlias = "pd.Series[float]"
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
-OLDEST: Final = 120
-"""Years; an age above is taken as a slip of the pen."""
+ADULT: Final = 18
+"""Years."""
 
-_ADULT: Final = 18
+UNDER_18: Final = "under 18"
 _UNKNOWN: Final = frozenset(
-    {"", "nan", "na", "n/a", "none", "null", "unknown", "not known", "not specified", "-", "--", "?", "."}
-)
-_AGE: Final = re.compile(
-    r"\s*(?:>=?|≥)?\s*0*(\d{1,3})(?:[.,](\d{1,3}))?\s*(\+)?\s*(?:years?|yrs?|yo|y|jahre)?\s*", re.IGNORECASE
+    {
+        *("", "nan", "na", "n/a", "n.a.", "#n/a", "<na>", "none", "null", "unknown", "missing", "-", "--", "–", "—"),
+        *("?", ".", "not known", "not specified", "not recorded", "not stated", "not given", "not available"),
+    }
 )
 _SEX: Final = {"f": "female", "woman": "female", "weiblich": "female", "m": "male", "man": "male", "männlich": "male"}
 _ROMAN: Final = ("I", "II", "III", "IV", "V", "VI")
@@ -50,6 +51,11 @@ def tidy(column: Text) -> Text:
     """Cells without spaces at their ends; words that mean "not known" become "", control characters a space."""
     text = changed_where(column.str.strip(), r"[^ -~]", _printable)
     return text.mask(text.str.lower().isin(_UNKNOWN), "")
+
+
+def is_unknown(text: str) -> bool:
+    """Whether a cell says nothing, or that something is not known."""
+    return text.strip().lower() in _UNKNOWN
 
 
 def changed_where(column: Text, pattern: str, change: Callable[[str], str]) -> Text:
@@ -77,21 +83,28 @@ def numbers_by_value(column: Text, change: Callable[[str], float]) -> Numbers:
 
 
 def ages(column: Text) -> tuple[Numbers, list[str]]:
-    """Ages in years, NaN where unknown, unreadable or outside 0 to 120; notes say how many and which."""
-    years = numbers_by_value(column, _age)
-    notes = _unread(column[years.isna()], "Ages not understood or outside 0 to 120, taken as unknown")
-    capped = column.str.contains("+", regex=False)
-    if capped.any():
-        notes.append(
-            f"Ages given as a bound ({printable(column[capped].iloc[0], 20)}) are read as that: {int(capped.sum()):,}."
-        )
-    return years, notes
+    """Ages in years, NaN where unknown, unreadable or outside 0 to 120; notes say how many and which.
+
+    What is said of an unreadable age, or of one that is only bounded from above, says `doubts`.
+    """
+    read = numbers_by_value(column, years)
+    below = by_value(column, _may_be_a_child) != ""
+    notes = _unread(column[read.isna() & ~below], "Ages not understood or outside 0 to 120, for clinician review")
+    opened = by_value(column, lambda text: text if is_open(text) else "") != ""
+    for where, words in (
+        (opened, "Ages given as a bound or range ({}) are read as its lowest age: {:,}."),
+        (below, "Ages only bounded from above ({}) may be under 18, for clinician review: {:,}."),
+    ):
+        if where.any():
+            notes.append(words.format(printable(column[where].iloc[0], 20), int(where.sum())))
+    return read, notes
 
 
 def tones(column: Text) -> tuple[Numbers, list[str]]:
     """Skin tone classes 0 (very dark) to 5 (very light), NaN where unknown; notes on what was not understood."""
     classes = numbers_by_value(column, _tone)
-    return classes, _unread(column[classes.isna()], "Skin tone classes not understood (0 to 5 are), taken as unknown")
+    words = "Skin tone classes not understood (0 to 5 are), for clinician review"
+    return classes, _unread(column[classes.isna()], words)
 
 
 def hot(column: Text) -> Flags:
@@ -112,7 +125,7 @@ def sites(column: Text) -> Text:
 def skin_types(column: Text) -> tuple[Text, list[str]]:
     """Fitzpatrick skin types I to VI, "" where unknown; notes on what was not understood."""
     types = by_value(column, _skin_type)
-    return types, _unread(column[types == ""], "Skin types not understood (I to VI are), taken as unknown")
+    return types, _unread(column[types == ""], "Skin types not understood (I to VI are), for clinician review")
 
 
 def exclusions(age_years: Numbers, sites: list[Text], image_type: Text | None = None) -> Text:
@@ -121,37 +134,56 @@ def exclusions(age_years: Numbers, sites: list[Text], image_type: Text | None = 
     Under 18, genital and subungual lesions are outside what NHS services assess; a picture that is declared to be no
     dermoscopic one is outside what the models saw. Reasons are joined by "; ".
     """
-    reasons = pd.Series(np.where(age_years < _ADULT, "under 18", ""), index=age_years.index, dtype="str")
-    for reason, pattern in (("genital", _GENITAL), ("subungual", _NAIL)):
-        said = np.zeros(len(reasons), dtype=bool)
-        for texts in sites:
-            said |= (by_value(texts, partial(_found, pattern)) != "").to_numpy()
-        reasons = _join(reasons, said, reason)
+    reasons = pd.Series(np.where(age_years < ADULT, UNDER_18, ""), index=age_years.index, dtype="str")
+    for texts in sites:
+        reasons = united(reasons, by_value(texts, lambda text: "; ".join(of_site(text))))
     if image_type is not None:
-        odd = by_value(image_type, lambda text: "" if text.casefold().startswith("dermoscop") else text) != ""
-        reasons = _join(reasons, odd.to_numpy(), "not a dermoscopic picture")
+        reasons = united(reasons, by_value(image_type, _not_dermoscopic))
     return reasons
 
 
-def _found(pattern: re.Pattern[str], text: str) -> str:
-    return text if pattern.search(text) else ""
+def doubts(given: Mapping[str, Text], read: Mapping[str, pd.Series[Any]]) -> Text:
+    """Why a case must go to a clinician for what is `given` of it (n,) and was not `read` (n,), "" where all was.
+
+    Both by what they are: "age", "skin type", "skin tone". A value that is not understood may be one that must be
+    reviewed, so it is never taken for an unknown one. An age below some limit ("<18") may be under 18.
+    """
+    reasons = pd.Series("", index=next(iter(given.values())).index, dtype="str")
+    for what, said in given.items():
+        unread = said.where(read[what].isna() | (read[what] == ""), "")
+        reasons = united(reasons, by_value(unread, partial(_doubt, what)))
+    return reasons
 
 
-def _join(reasons: Text, where: Flags, reason: str) -> Text:
-    joined = reasons.where(reasons == "", reasons + "; ") + reason
-    return reasons.where(~where, joined).astype("str")
+def united(reasons: Text, more: Text) -> Text:
+    """Exclusions with `more` of them, each reason of a case once, joined by "; "."""
+    both = (reasons != "") & (more != "")
+    joined = reasons.where(~both, reasons + "; " + more).where(reasons != "", more)
+    return by_value(joined, lambda text: "; ".join(dict.fromkeys(text.split("; ")))).astype("str")
+
+
+def of_site(text: str) -> list[str]:
+    """The exclusions that a site in words stands for: genital, subungual."""
+    return [reason for reason, pattern in (("genital", _GENITAL), ("subungual", _NAIL)) if pattern.search(text)]
+
+
+def _not_dermoscopic(kind: str) -> str:
+    return "not a dermoscopic picture" if kind and not kind.casefold().startswith("dermoscop") else ""
+
+
+def _doubt(what: str, text: str) -> str:
+    if not text:
+        return ""
+    young = _may_be_a_child(text) if what == "age" else ""
+    return young or f"{what} not understood: {printable(text, 40)}"
+
+
+def _may_be_a_child(text: str) -> str:
+    return may_be_under(ADULT, text)
 
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).strip()
-
-
-def _age(text: str) -> float:
-    match = _AGE.fullmatch(text)
-    if match is None:
-        return math.nan
-    years = float(f"{match[1]}.{match[2] or 0}")
-    return years if years <= OLDEST else math.nan
 
 
 def _tone(text: str) -> float:

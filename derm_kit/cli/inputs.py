@@ -31,9 +31,10 @@ def read_cohort(path: Path | None, table: Path | None) -> Cohort:
 def read_run(path: Path | None) -> ScoreRun:
     """The run named, or the reference cohort of the model that ships."""
     from derm_kit.model.card import default_model
+    from derm_kit.model.reference import REFERENCE_FILE
     from derm_kit.model.run import read_run as read
 
-    return read(default_model() / "reference_scores.parquet" if path is None else path)
+    return read(default_model() / REFERENCE_FILE if path is None else path)
 
 
 def default_policy(model: Path | None) -> TriagePolicy:

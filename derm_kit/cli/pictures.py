@@ -9,13 +9,21 @@ import typer
 from rich.markup import escape
 
 from derm_kit.cli.console import console
-from derm_kit.cli.inputs import CohortPath, read_cohort, read_run
+from derm_kit.cli.inputs import CohortPath, read_cohort
+from derm_kit.errors import printable
+
+LONGEST_LINE = 1_000
 
 
-def cohort(path: CohortPath = None, table: Annotated[Path | None, typer.Option()] = None) -> None:
+def cohort(
+    path: CohortPath = None,
+    table: Annotated[Path | None, typer.Option()] = None,
+    ignored: Annotated[bool, typer.Option("--ignored", help="Name every file that is passed over.")] = False,
+) -> None:
     """Say what a cohort's pictures and table were understood to mean, and what was not understood."""
-    for line in read_cohort(path, table).describe():
-        console.print(escape(line))
+    found = read_cohort(path, table)
+    for line in (*found.describe(), *(found.ignored if ignored else ())):
+        console.print(escape(printable(line, LONGEST_LINE)))
 
 
 def phantoms(
@@ -51,10 +59,11 @@ def fetch_isic(
 
     from derm_kit.cases import isic
     from derm_kit.cases.pictures import fetched_folder
+    from derm_kit.model.reference import reference_cases
 
     if reference == bool(search):
         raise typer.BadParameter("say either --reference or --search WORDS")
-    found = isic.find_by_search(search, n) if search else isic.find_by_id(list(read_run(None).cases["case_id"][:n]))
+    found = isic.find_by_search(search, n) if search else isic.find_by_id([case.case_id for case in reference_cases(n)])
     folder = out or fetched_folder()
     console.print(f"{found.sentence} They go to {escape(str(folder))}; each keeps its own licence.")
     if not found.records or not (yes or typer.confirm("Fetch them?")):

@@ -36,7 +36,7 @@ class Maps(Protocol):
     def __call__(
         self, classifier: Classifier, squares: Pixels, columns: Columns, advance: Advance = no_progress
     ) -> Floats:
-        """Maps (N, h, w) float32 of central squares (N, S, S, 3) uint8; `columns` (N,) says which trained type of each."""
+        """Maps (N, h, w) float32 of central squares (N, S, S, 3) uint8; `columns` (N,): the trained type of each."""
         ...
 
 

@@ -25,7 +25,6 @@ CASE_COLUMNS: Final = ("case_id", "truth", "exclusion", "quality_fail", "quality
 _OWN_NAMES: Final = (*LESION_TYPES, "quality_fail", "quality_reason")
 _YES: Final = ("yes", "true", "1", "1.0")
 _NO: Final = ("no", "false", "0", "0.0")
-_AGE_DECIMALS: Final = 3
 
 
 def column_positions(header: Sequence[str], where: str) -> dict[str, tuple[int, ...]]:
@@ -118,7 +117,7 @@ def sound_cases(table: pd.DataFrame) -> pd.DataFrame:
     sites = [text(name) for name in ("anatomical_site", *DETAILS) if name.startswith("anatom") and name in cases]
     picture = text("image_type") if "image_type" in cases else None
     said = {
-        "age": values.by_value(text("age_years"), _rounded),
+        "age": text("age_years"),
         "skin type": text("skin_type"),
         "skin tone": text("skin_tone_class"),
     }
@@ -128,9 +127,7 @@ def sound_cases(table: pd.DataFrame) -> pd.DataFrame:
         "skin tone": values.tones(said["skin tone"])[0],
     }
     known = values.exclusions(read["age"], sites, picture)
-    for what, given in said.items():
-        unread = (given != "") & (read[what].isna() | (read[what] == ""))
-        known = known.mask(unread, known.where(known == "", known + "; ") + f"{what} not understood: " + given)
+    known = values.united(known, values.doubts(said, read))
     exclusion = text("exclusion")
     exclusion = exclusion.mask(exclusion.str.casefold().isin(_NO), "")
     reason = text("quality_reason")
@@ -253,11 +250,3 @@ def _failed(cases: pd.DataFrame, reason: Text, ids: Text) -> npt.NDArray[np.bool
             next_step="Write yes where the picture failed its quality check, else no.",
         )
     return (said.isin(_YES) | ((said == "") & (reason != ""))).to_numpy()
-
-
-def _rounded(text: str) -> str:
-    """A number of years with so few decimals that it is understood as an age."""
-    try:
-        return str(round(float(text), _AGE_DECIMALS))
-    except ValueError:
-        return text

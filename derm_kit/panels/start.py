@@ -8,6 +8,7 @@ import ipywidgets as w
 
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.constancy import compare
+from derm_kit.panels.fetching import FetchPart
 from derm_kit.panels.parts import Panel, guarded, notice_html, page, section
 
 DOORS = (
@@ -30,12 +31,13 @@ DOORS = (
 
 
 class StartPanel(Panel):
-    """Doors, the model's name and limits, and a button for the constancy check."""
+    """Doors, the model's name and limits, the constancy check and real pictures."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self._classifier = classifier
         card = classifier.card
+        self.fetching = FetchPart()
         self.check_button = w.Button(description="Run the constancy check")
         self.check_button.on_click(lambda _: self.check())
         untrained = ", ".join(t.label.lower() for t in card.untrained) or "none"
@@ -50,6 +52,7 @@ class StartPanel(Panel):
             self.notice,
             w.HTML(f"<ul class='dk-doors'>{''.join(_door_html(*door) for door in DOORS)}</ul>"),
             section("The model", w.HTML(about), self.check_button),
+            section("Real pictures", self.fetching.view),
         )
 
     @guarded

@@ -16,7 +16,9 @@ from derm_kit.errors import CaseError
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.faithfulness import Mask
+from derm_kit.model.reference import reference_cases
 from derm_kit.panels.dropzone import DropZone
+from derm_kit.panels.fetching import PICTURES
 from derm_kit.panels.maps import MapView
 from derm_kit.panels.parts import Panel, guarded, notice_html, page, proportion_html, scores_html, section
 from derm_kit.panels.summary import summary_html
@@ -90,7 +92,12 @@ class TriagePanel(Panel):
         self.upload.observe(self._on_upload, "given")
         demo = demo_cohort()
         self._demo = {c: demo.root / i for c, i in zip(demo.cases["case_id"], demo.cases["image"], strict=True)}
-        self.demo = w.Dropdown(options=[("Or a demo phantom…", ""), *((c, c) for c in self._demo)], description="Demo")
+        self._real = {case.case_id: case for case in reference_cases(PICTURES) if case.picture}
+        self.demo = w.Dropdown(
+            options=[("Or a case at hand…", ""), *((f"Real lesion {c}", c) for c in self._real),
+                     *((f"Phantom {c.removeprefix('phantom-').replace('_', ' ')}", c) for c in self._demo)],
+            description="Demo",
+        )  # fmt: skip
         self.demo.observe(self._on_demo, "value")
         self.skin = w.Dropdown(
             options=[(NOT_SAID, ""), *((f"{k}: {words}", k) for k, words in SKIN_TYPES.items())],
@@ -143,8 +150,12 @@ class TriagePanel(Panel):
 
     @guarded
     def _on_demo(self, change: dict[str, Any]) -> None:
-        if change["new"] and not self._showing:
-            self.enter(replace(self.entered, picture=self._demo[change["new"]].read_bytes(), name=change["new"]))
+        name = change["new"]
+        if name and not self._showing:
+            path = self._demo[name] if name in self._demo else self._real[name].picture
+            if path is None:
+                raise CaseError("its picture is gone", case=name, next_step="Choose another case.")
+            self.enter(replace(self.entered, picture=path.read_bytes(), name=name))
 
     @guarded
     def _on_answer(self, _: dict[str, Any]) -> None:
@@ -161,7 +172,7 @@ class TriagePanel(Panel):
             self.skin.value = answers.skin_type
             for code, box in self.exclusions.items():
                 box.value = code in answers.exclusions
-            self.demo.value = self.entered.name if self.entered.name in self._demo else ""
+            self.demo.value = self.entered.name if self.entered.name in {**self._demo, **self._real} else ""
             self.undo_button.disabled = not self._before
             self.columns.layout.display = "" if case else "none"
             if case is None:
@@ -198,6 +209,9 @@ class TriagePanel(Panel):
         )
         if case.warning:
             lines.append(notice_html("warning", case.warning))
+        if case.case_id in self._real:
+            found = self._real[case.case_id].truth.label.lower()
+            lines.append(f"<p>What it was found to be: <strong>{escape(found)}</strong>.</p>")
         if case.suspected:
             lines.append(self._measured_html(case.suspected))
         lines.append(f"<p>{escape(UNSEEN.format(untrained=untrained))}</p><p><strong>{SAFETY_NET}</strong></p>")

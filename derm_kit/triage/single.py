@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from derm_kit.cases.headers import file_format
 from derm_kit.cases.images import decode
 from derm_kit.cases.quality import assess
 from derm_kit.errors import CaseError
@@ -113,7 +115,7 @@ def triage(
         {
             "case_id": [case_id],
             "skin_type": [answers.skin_type],
-            "exclusion": ["; ".join(EXCLUSIONS[code] for code in answers.exclusions)],
+            "exclusion": ["; ".join([*(EXCLUSIONS[code] for code in answers.exclusions), *_told(picture, case_id)])],
             "quality_fail": [quality.fail],
             "quality_reason": [quality.reason],
         }
@@ -153,3 +155,13 @@ def measured_sensitivity(
     over_all = next((c for c in rows if c.source == "all"), None)
     sources = [c for c in rows if c.source != "all" and c.n >= FEW]
     return over_all, min(sources, key=lambda c: c.caught / c.n, default=None)
+
+
+def _told(picture: bytes, case_id: str) -> list[str]:
+    """What the headers of a DICOM file exclude: the person's age, the lesion's site."""
+    if file_format(picture, case_id) != "DICOM":
+        return []
+    from derm_kit.cases.dicom import dicom_fields
+
+    exclusion = str(dicom_fields(picture, salt=secrets.token_bytes(32), case=case_id)["exclusion"])
+    return [exclusion] if exclusion else []
