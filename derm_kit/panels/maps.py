@@ -44,8 +44,6 @@ class MapView(Panel):
             options=[(words, code) for code, words in MODES.items()], value="colour", description="Show"
         )
         self.mode.observe(lambda change: self.viewer.set_trait("mode", change["new"]), "value")
-        self.opacity = w.FloatSlider(value=0.6, min=0.1, max=1, step=0.1, description="Strength", readout_format=".0%")
-        self.opacity.observe(lambda change: self.viewer.set_trait("opacity", change["new"]), "value")
         self.of_type = w.Dropdown(options=[(t.label, t.value) for t in classifier.card.types], description="Map of")
         self.method = w.Dropdown(
             options=[(method.label, name) for name, method in METHODS.items()], value=DEFAULT_METHOD, description="By"
@@ -62,7 +60,7 @@ class MapView(Panel):
             choice.observe(self._on_choice, "value")
         self._show_working(False)
         self.view = w.VBox([
-            self.viewer, self.mode, self.opacity, self.of_type, self.method, self.words, self.check_button,
+            self.viewer, self.mode, self.of_type, self.method, self.words, self.check_button,
             self.working, self.notice, self.trust,
         ])  # fmt: skip
 

@@ -66,7 +66,16 @@ export default {
     hint.textContent = KEYS;
     hint.id = "dk-viewer-" + crypto.randomUUID();
     canvas.setAttribute("aria-describedby", hint.id);
-    el.append(canvas, hint);
+    const strength = document.createElement("input");
+    Object.assign(strength, { type: "range", min: 0.1, max: 1, step: 0.05, value: model.get("opacity") });
+    const label = document.createElement("label");
+    label.className = "dk-strength";
+    label.append("Strength of the map", strength);
+    strength.addEventListener("input", () => {
+      model.set("opacity", Number(strength.value));
+      model.save_changes();
+    });
+    el.append(canvas, hint, label);
 
     let picture = null, overlay = null, zoom = 1, cx = 0.5, cy = 0.5, plain = false, dragged = null, turn = 0;
 
@@ -155,7 +164,10 @@ export default {
     resized.observe(el);
     model.on("change:picture", load);
     model.on("change:map change:scale change:mode change:level", paint);
-    model.on("change:opacity", draw);
+    model.on("change:opacity", () => {
+      strength.value = model.get("opacity");
+      draw();
+    });
     model.on("change:description", describe);
     describe();
     load().then(paint);

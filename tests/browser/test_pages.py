@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from derm_kit.cases.phantom import draw
@@ -29,6 +30,16 @@ def upload(page: Page, path: Path) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose or take a picture").click()
     chooser.value.set_files(path)
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds of serious or critical impact, with the element it is about."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:200]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
 
 
 def test_the_front_page_leads_to_page_01(page: Page):
@@ -121,6 +132,25 @@ def test_nothing_is_cut_off_on_a_narrow_screen(page: Page, melanoma: Path):
     )
     assert max(past_the_edge) < 0
     assert page.evaluate("document.querySelector('.dk-section').getBoundingClientRect().right") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page_in_any_state(page: Page, melanoma: Path, scheme: str):
+    page.emulate_media(color_scheme=scheme)
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Start here", level=1)).to_be_visible(timeout=WAIT)
+    assert serious(page) == []
+    page.goto(TRIAGE)
+    expect(page.locator(".dk-drop")).to_be_visible(timeout=WAIT)
+    assert serious(page) == []
+    page.get_by_label("Skin type").select_option(label="II: white, usually burns")
+    upload(page, melanoma)
+    expect(page.locator(".dk-verdict")).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="Check this map").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    assert serious(page) == []
+    expect(page.locator(".dk-charts")).to_be_visible(timeout=WAIT)
+    assert serious(page) == []
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
