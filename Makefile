@@ -10,12 +10,14 @@ RUN ?= derm-kit-run
 help: ## Say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-workbench: $(VENV)/.runtime ## Install, then score the demo cohort of phantoms and print the table
+workbench: $(VENV)/.runtime ## Install, score the demo cohort of phantoms, then open the workbench (in a terminal)
 	$(BIN)/derm-kit score --out $(RUN)
 	$(BIN)/derm-kit show $(RUN)
+	@if [ -t 1 ]; then $(BIN)/derm-kit serve; else echo "$(BIN)/derm-kit serve opens the workbench in a browser."; fi
 
 test: $(VENV)/.dev ## Run the tests (real images: DERM_KIT_DATA=FOLDER make test)
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval-lax notebooks
 
 check: $(VENV)/.dev ## Style, types and the laws of the house
 	$(BIN)/ruff check .
