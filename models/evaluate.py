@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.split == "reference":
         card = card.model_copy(update={"operating_characteristics": kept})
         write_card(card, args.out)
-    text = model_card(read_results(results), card.model_dump(mode="json"))
+    text = model_card(read_results(results), card.model_dump(mode="json"), args.out)
     (args.out / "MODEL_CARD.md").write_text(text, "utf-8")
 
 

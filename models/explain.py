@@ -4,15 +4,18 @@
 
 Writes explanations.csv into the model's folder: for each method the pointing game (Zhang 2018), the share of the map's
 energy that lies in the lesion beside the lesion's share of the picture, the gains of deletion and insertion over random
-orders (Petsiuk 2018), the share of maps that beat every random order, and milliseconds a case; each with its 95 %
-interval. `sanity` is the rank correlation of a map with that of the same network with its layers made random from the
-last to the first (Adebayo 2018): near 0 at the end, or the map does not depend on what was learnt.
+orders (Petsiuk 2018), the share of maps that beat every random order, the agreement with the one-pass map, and
+milliseconds a case; each with its 95 % interval. Into the card goes the rank correlation of maps with those of the same
+network with its layers made random from the last to the first (Adebayo 2018): near 0 at the end, or the maps do not
+depend on what was learnt. MODEL_CARD.md is written anew with both.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -21,14 +24,20 @@ import numpy as np
 import pandas as pd
 import torch
 
+sys.path.insert(0, str(Path(__file__).parent))
+from explanation_table import FILE
+from model_card import model_card, read_results
+
 from derm_kit import Classifier, Cohort, read
 from derm_kit.cases.images import central_square, decode
 from derm_kit.model import faithfulness
 from derm_kit.model._torch import load_network
+from derm_kit.model.card import MapSanity, write_card
 from derm_kit.model.explanation import DEFAULT_METHOD, METHODS
 from derm_kit.triage.accuracy import clopper_pearson
 
 SEED = 20
+MEANS = ("energy", "area", "deletion_gain", "insertion_gain", "agreement", "ms_a_case")
 LAST_TO_FIRST = ("classifier", "conv_head", "blocks.6", "blocks.5", "blocks.4", "blocks.3", "blocks.2", "blocks.1")
 """Layers as each backbone names them; the classifier is shared."""
 
@@ -55,46 +64,58 @@ def squares_and_masks(cohort: Cohort, classifier: Classifier) -> tuple[np.ndarra
     return np.stack(squares), np.stack(masks)
 
 
-def measured(name: str, classifier: Classifier, squares: np.ndarray, masks: np.ndarray) -> list[dict[str, object]]:
-    """The rows of one method."""
-    columns = classifier.infer(squares[:1]).logits.argmax(1)
-    METHODS[name].maps(classifier, squares[:1], columns)
-    rows, seconds = [], []
+def measured(
+    names: list[str], classifier: Classifier, squares: np.ndarray, masks: np.ndarray
+) -> list[dict[str, object]]:
+    """The rows of the methods. One picture after another, so that they share its random orders."""
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
+    for name in names:
+        METHODS[name].maps(classifier, squares[:1], np.array([0]))
     for square, mask in zip(squares, masks, strict=True):
         columns = classifier.infer(square[None]).logits.argmax(1)
-        began = time.perf_counter()
-        drawn = METHODS[name].maps(classifier, square[None], columns)[0]
-        seconds.append(time.perf_counter() - began)
-        found = faithfulness.measure(classifier, square, drawn, classifier.card.types[columns[0]])
-        rows.append((
-            faithfulness.points_at_lesion(drawn, mask), faithfulness.energy_in_lesion(drawn, mask), mask.mean(),
-            found.deletion_gain, found.insertion_gain, found.explains,
-        ))  # fmt: skip
-    table = pd.DataFrame(rows, columns=["pointing", "energy", "area", "deletion_gain", "insertion_gain", "explains"])
-    out = [_share(name, column, table[column]) for column in ("pointing", "explains")]
-    out += [_mean(name, column, table[column]) for column in ("energy", "area", "deletion_gain", "insertion_gain")]
-    return [*out, _mean(name, "ms_a_case", pd.Series(seconds) * 1000)]
+        lesion_type = classifier.card.types[columns[0]]
+        random = faithfulness.random_curves(classifier, square, lesion_type)
+        maps, seconds = {}, {}
+        for name in names:
+            began = time.perf_counter()
+            maps[name] = METHODS[name].maps(classifier, square[None], columns)[0]
+            seconds[name] = time.perf_counter() - began
+        for name, drawn in maps.items():
+            measure = faithfulness.measure(classifier, square, drawn, lesion_type, random=random)
+            found[name].append((
+                faithfulness.points_at_lesion(drawn, mask), faithfulness.energy_in_lesion(drawn, mask), mask.mean(),
+                measure.deletion_gain, measure.insertion_gain, measure.explains,
+                faithfulness.agreement(drawn, maps[DEFAULT_METHOD]), 1000 * seconds[name],
+            ))  # fmt: skip
+    rows = []
+    for name in names:
+        table = pd.DataFrame(found[name], columns=["pointing", *MEANS[:4], "explains", *MEANS[4:]])
+        rows += [_share(name, column, table[column].astype(bool)) for column in ("pointing", "explains")]
+        rows += [_mean(name, column, table[column]) for column in MEANS]
+    return rows
 
 
-def sanity(classifier: Classifier, squares: np.ndarray) -> list[dict[str, object]]:
-    """Rank correlation of one-pass maps with those of networks made random layer by layer from the last."""
+def sanity(classifier: Classifier, squares: np.ndarray) -> Iterator[MapSanity]:
+    """One-pass maps beside those of networks made random layer by layer from the last."""
     network = load_network(classifier.folder, classifier.card, torch.device("cpu"))
     columns = classifier.infer(squares).logits.argmax(1)
     own = METHODS[DEFAULT_METHOD].maps(classifier, squares, columns)
     torch.manual_seed(SEED)
-    rows = []
     for layer in LAST_TO_FIRST:
         owners = [network] if layer == "classifier" else list(network.backbones)
         for module in chain.from_iterable(owner.get_submodule(layer).modules() for owner in owners):
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
-        with torch.inference_mode():
-            feature_map = network.forward_features(torch.from_numpy(classifier.pixels(squares)))
-            maps = torch.einsum("kc,nchw->nkhw", network.classifier.weight, feature_map).numpy()
-        others = np.maximum(maps[np.arange(len(columns)), columns], 0)
-        same = pd.Series([faithfulness.agreement(a, b) for a, b in zip(own, others, strict=True)])
-        rows.append(_mean(DEFAULT_METHOD, f"sanity, random down to {layer}", same))
-    return rows
+        maps = []
+        for square, column in zip(squares, columns, strict=True):
+            with torch.inference_mode():
+                (places,) = network.forward_features(torch.from_numpy(classifier.pixels(square[None])))
+                drawn = torch.einsum("c,chw->hw", network.classifier.weight[column], places)
+            maps.append(np.maximum(drawn.numpy(), 0))
+        same = np.array([faithfulness.agreement(a, b) for a, b in zip(own, maps, strict=True)])
+        flat = int(np.isnan(same).sum())
+        mean = None if flat == len(same) else float(np.nanmean(same))
+        yield MapSanity(method=DEFAULT_METHOD, random_down_to=layer, n=len(same), flat=flat, correlation=mean)
 
 
 def _share(method: str, metric: str, hits: pd.Series) -> dict[str, object]:
@@ -127,13 +148,14 @@ def main() -> None:
     classifier = Classifier(args.model, "cpu")
     cohort = masked_cases(read(args.data), args.cases)
     squares, masks = squares_and_masks(cohort, classifier)
-    rows = sanity(classifier, squares)
-    for name in args.methods.split(","):
-        rows += measured(name, classifier, squares, masks)
-        print(pd.DataFrame(rows)[lambda t, name=name: t["method"] == name].to_string(index=False), flush=True)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(measured(args.methods.split(","), classifier, squares, masks))
     table.insert(0, "weights_hash", classifier.card.model_hash)
-    table.to_csv(args.model / "explanations.csv", index=False, float_format="%.5g", lineterminator="\n")
+    table.to_csv(args.model / FILE, index=False, float_format="%.5g", lineterminator="\n")
+    card = classifier.card.model_copy(update={"map_sanity": tuple(sanity(classifier, squares))})
+    write_card(card, args.model)
+    words = model_card(read_results(args.model / "results.csv"), card.model_dump(mode="json"), args.model)
+    (args.model / "MODEL_CARD.md").write_text(words, encoding="utf-8")
+    print(table.to_string(index=False), *card.map_sanity, sep="\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from explanation_table import explanation_section
 
 from derm_kit.lesions import FLAGGED, LESION_TYPES
 
@@ -87,8 +88,11 @@ def read_results(path: Path) -> pd.DataFrame:
     return table
 
 
-def model_card(results: pd.DataFrame, card: dict[str, Any]) -> str:
-    """MODEL_CARD.md of the weights that `card` (card.json as a dict) names, from their last evaluation in `results`."""
+def model_card(results: pd.DataFrame, card: dict[str, Any], folder: Path) -> str:
+    """MODEL_CARD.md of the weights that `card` (card.json as a dict) names, from their last evaluation in `results`.
+
+    `folder` is the model's, where explanations.csv lies once models/explain.py was run.
+    """
     weights = card["files_sha256"]["weights.safetensors"]
     reference, phantoms = (_last(results, weights, split) for split in ("reference", "phantom"))
     untrained = ", ".join(t.label.lower() for t in LESION_TYPES if t.value not in card["types"])
@@ -100,6 +104,7 @@ def model_card(results: pd.DataFrame, card: dict[str, Any]) -> str:
         + (_on_reference(reference) if reference else "No evaluation of `reference` is logged for these weights."),
         "## Phantoms\n\n"
         + (_headlines(phantoms) if phantoms else "No evaluation of unseen phantoms is logged for these weights."),
+        *filter(None, [explanation_section(folder, weights, card.get("map_sanity", []))]),
         _limits(untrained),
         "## Attribution\n\n" + "\n".join(f"- {a}" for a in card["attribution"]),
         "## Evaluation log\n\n" + _log(results, weights),

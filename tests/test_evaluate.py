@@ -290,7 +290,7 @@ def test_the_verdict_follows_value_and_interval(evaluated, value, low, verdict):
     results = read_results(evaluated / "results.csv")
     here = (results["metric"] == "melanoma_auc") & (results["stratum"] == "all") & (results["run"] == "model")
     results.loc[here, ["value", "low"]] = value, low
-    text = model_card(results, json.loads((evaluated / "card.json").read_text()))
+    text = model_card(results, json.loads((evaluated / "card.json").read_text()), evaluated)
     (row,) = [row for row in cells(text) if row[0] == HEADLINES["melanoma_auc"]]
     assert row[-1] == verdict
 
@@ -324,5 +324,5 @@ def test_phantoms_have_their_own_section(evaluated, tmp_path):
 def test_without_an_evaluation_the_card_says_so(tmp_path):
     card = synthetic_card(tmp_path)
     empty = pd.DataFrame(columns=list(COLUMNS))
-    text = model_card(empty, card.model_dump(mode="json"))
+    text = model_card(empty, card.model_dump(mode="json"), tmp_path)
     assert "No evaluation of `reference` is logged" in text

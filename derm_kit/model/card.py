@@ -64,6 +64,20 @@ class OperatingCharacteristic(_Part):
     high: float | None
 
 
+class MapSanity(_Part):
+    """Model randomisation (Adebayo 2018): maps of `n` pictures beside those of the network with layers made random.
+
+    Layers were made random from the last down to `random_down_to`. `flat` of the random network's maps mark nothing;
+    `correlation` is the mean rank correlation of the others, None where there are none.
+    """
+
+    method: str
+    random_down_to: str
+    n: int = Field(ge=0)
+    flat: int = Field(ge=0)
+    correlation: float | None
+
+
 class Constancy(_Part):
     """Scores of the demo phantoms as measured at release; a machine that gives others has changed something.
 
@@ -103,6 +117,7 @@ class ModelCard(_Part):
     constancy: Constancy
     training_cases: dict[LesionType, float]
     spoken_shares: dict[LesionType, Probability] = Field(default_factory=dict)
+    map_sanity: tuple[MapSanity, ...] = ()
     calibrated_on: str
     intended_use: str
     not_for: str

@@ -27,7 +27,7 @@ BLUR_SHARE = 1 / 12
 """Blur (sigma) of what is hidden as a share of the picture's side: the skin's colour stays, every structure goes."""
 
 VIEWS_A_PASS = 8
-MEASURE_PASSES = 2 * -(-(RANDOM_ORDERS + 1) * (STEPS + 1) // VIEWS_A_PASS)
+MEASURE_PASSES = 2 * sum(-(-n * (STEPS + 1) // VIEWS_A_PASS) for n in (1, RANDOM_ORDERS))
 PLACES_PASSES = -(-((GRID // 2) ** 2 + 1) // VIEWS_A_PASS)
 """Passes through the network that measure() and, for each picture, places_that_matter() take."""
 
@@ -85,6 +85,15 @@ class Faithfulness:
         )
 
 
+def random_curves(
+    classifier: Classifier, square: Pixels, lesion_type: LesionType, advance: Advance = no_progress, *, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """Deletion and insertion (R, STEPS + 1) of random orders of a picture's places: the same for every map of it."""
+    rng = np.random.default_rng(seed)
+    orders = np.stack([rng.permutation(GRID * GRID) for _ in range(RANDOM_ORDERS)])
+    return _both_ways(classifier, square, orders, lesion_type, advance)
+
+
 def measure(
     classifier: Classifier,
     square: Pixels,
@@ -92,17 +101,17 @@ def measure(
     lesion_type: LesionType,
     advance: Advance = no_progress,
     *,
-    seed: int = 0,
+    random: tuple[Floats, Floats] | None = None,
 ) -> Faithfulness:
-    """Deletion and insertion of one map (h, w) on its central square (S, S, 3), for the score of `lesion_type`."""
-    rng = np.random.default_rng(seed)
+    """Deletion and insertion of one map (h, w) on its central square (S, S, 3), for the score of `lesion_type`.
+
+    `random` are that picture's random_curves() where they are known already.
+    """
+    beside = random_curves(classifier, square, lesion_type, advance) if random is None else random
     order = np.argsort(-on_grid(drawn).ravel(), kind="stable")
-    orders = np.stack([order, *(rng.permutation(GRID * GRID) for _ in range(RANDOM_ORDERS))])
-    deletion, insertion = (
-        _curves(classifier, square, orders, lesion_type, advance, hide=hide) for hide in (True, False)
-    )
+    deletion, insertion = _both_ways(classifier, square, order[None], lesion_type, advance)
     shares = np.linspace(0, 1, STEPS + 1, dtype=np.float32)
-    return Faithfulness(shares, deletion[0], insertion[0], deletion[1:], insertion[1:])
+    return Faithfulness(shares, deletion[0], insertion[0], *beside)
 
 
 def places_that_matter(
@@ -144,6 +153,13 @@ def on_grid(drawn: Floats) -> Floats:
     """A map (h, w) as the mean over each of GRID x GRID places, or drawn out to them where it is coarser."""
     way = cv2.INTER_AREA if min(drawn.shape) > GRID else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(drawn, (GRID, GRID), interpolation=way), np.float32)
+
+
+def _both_ways(
+    classifier: Classifier, square: Pixels, orders: npt.NDArray[np.intp], lesion_type: LesionType, advance: Advance
+) -> tuple[Floats, Floats]:
+    hidden, shown = (_curves(classifier, square, orders, lesion_type, advance, hide=hide) for hide in (True, False))
+    return hidden, shown
 
 
 def _curves(
