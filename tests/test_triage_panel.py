@@ -181,6 +181,7 @@ def test_a_cancelled_map_leaves_what_was_shown(panel):
     panel.maps.method.value = "occlusion"
     panel.maps.cancel()
     panel.maps.wait()
+    assert panel.maps.method.value == "grad_cam_one_pass", "the controls name the map that is shown"
     assert panel.maps.viewer.map_shape == (8, 8)
     assert panel.maps.working.layout.display == "none"
     assert panel.maps.notice.value == ""
@@ -193,6 +194,7 @@ def test_a_method_that_fails_is_told_beside_the_map(panel, monkeypatch):
     panel.maps.wait()
     assert "This did not work" in panel.maps.notice.value
     assert "choose another method" in panel.maps.notice.value
+    assert panel.maps.method.value == "grad_cam_one_pass"
 
 
 def test_a_new_picture_ends_the_work_on_the_old_one(panel):

@@ -13,6 +13,7 @@ from html import escape
 import ipywidgets as w
 import numpy as np
 
+from derm_kit.errors import ModelError
 from derm_kit.lesions import LesionType
 from derm_kit.model.classifier import Classifier, Floats
 from derm_kit.model.explanation import DEFAULT_METHOD, METHODS, one_pass_maps
@@ -36,6 +37,7 @@ class MapView(Panel):
         self._case: TriagedCase | None = None
         self._mask: Mask | None = None
         self._drawn: dict[Choice, Floats] = {}
+        self._shown: Choice | None = None
         self._work: SideProcess | None = None
         self._waiting = threading.Thread()
         self._setting = False
@@ -72,16 +74,14 @@ class MapView(Panel):
     @guarded
     def show(self, case: TriagedCase, mask: Mask | None = None) -> None:
         """Show a case with the map that came with its scores; `mask` (S, S) is the lesion where it is known."""
-        self.cancel()
+        self._stop()
         if self._case is None or case.square is not self._case.square:
             self.viewer.show_picture(case.rgb, f"{case.case_id}, {case.rgb.shape[1]} by {case.rgb.shape[0]} pixels")
             self._drawn = {}
         self._case, self._mask = case, mask
         maps = np.maximum(one_pass_maps(case.inference, self._classifier)[0], 0)
         self._drawn |= {(DEFAULT_METHOD, t): maps[k] for k, t in enumerate(self._classifier.card.types)}
-        self._setting = True
-        self.of_type.value, self.method.value = case.explained.value, DEFAULT_METHOD
-        self._setting = False
+        self._choose((DEFAULT_METHOD, case.explained))
         self._show_map()
 
     @guarded
@@ -94,11 +94,9 @@ class MapView(Panel):
 
     @guarded
     def cancel(self) -> None:
-        """End the work under way, if any; what is shown stays."""
-        if self._work is not None:
-            self._work.cancel()
-            self._work = None
-        self._show_working(False)
+        """End the work under way, if any; what is shown stays, and the controls name it again."""
+        self._stop()
+        self._go_back()
 
     def wait(self) -> None:
         """Return when no work is under way."""
@@ -109,7 +107,7 @@ class MapView(Panel):
     def _on_choice(self, _: object) -> None:
         if self._case is None or self._setting:
             return
-        self.cancel()
+        self._stop()
         if self.chosen in self._drawn:
             self._show_map()
         else:
@@ -117,7 +115,7 @@ class MapView(Panel):
             self._begin(Work("draw", self._case.square, lesion_type, method), self._keep_map)
 
     def _begin(self, work: Work, then: Callable[[Choice, Floats | Trust], None]) -> None:
-        self.cancel()
+        self._stop()
         self.notice.value = self.trust.value = ""
         self.progress.value = 0
         self._show_working(True)
@@ -129,12 +127,31 @@ class MapView(Panel):
     def _finish(self, work: SideProcess, choice: Choice, then: Callable[[Choice, Floats | Trust], None]) -> None:
         try:
             found = work.result(lambda share: self._tell_progress(work, share))
-        finally:
+        except ModelError:
             if work is self._work:
-                self._work = None
-                self._show_working(False)
+                self.cancel()
+            raise
+        if work is self._work:
+            self._work = None
+            self._show_working(False)
         if found is not None and choice == self.chosen:
             then(choice, found)
+
+    def _stop(self) -> None:
+        if self._work is not None:
+            self._work.cancel()
+            self._work = None
+        self._show_working(False)
+
+    def _choose(self, choice: Choice) -> None:
+        """Set the controls without drawing anything."""
+        self._setting = True
+        self.method.value, self.of_type.value = choice[0], choice[1].value
+        self._setting = False
+
+    def _go_back(self) -> None:
+        if self._shown is not None:
+            self._choose(self._shown)
 
     def _tell_progress(self, work: SideProcess, share: float) -> None:
         if work is self._work:
@@ -154,6 +171,7 @@ class MapView(Panel):
         method, drawn = METHODS[name], self._drawn[self.chosen]
         highest = max(float(m.max()) for (other, _), m in self._drawn.items() if other == name)
         self.viewer.show_map(drawn, highest)
+        self._shown = self.chosen
         self.viewer.mode = self.mode.value
         share = max(float(drawn.max()), 0) / highest if highest > 0 else 0.0
         lines = [

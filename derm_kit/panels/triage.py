@@ -208,7 +208,7 @@ class TriagePanel(Panel):
             f"<p><strong>Next step:</strong> {escape(str(case.disposition))} (a default: confirm locally).</p>"
         )
         if case.warning:
-            lines.append(notice_html("warning", case.warning))
+            lines.append(notice_html("warning", case.warning[0].upper() + case.warning[1:]))
         if case.case_id in self._real:
             found = self._real[case.case_id].truth.label.lower()
             lines.append(f"<p>What it was found to be: <strong>{escape(found)}</strong>.</p>")

@@ -12,13 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +32,7 @@ from derm_kit.cases.phantom import draw
 from derm_kit.model._torch import import_timm, load_network
 from derm_kit.model.card import share
 from derm_kit.model.explanation import one_pass_maps
+from tests.serving import free_port, wait_until_it_answers
 
 import_timm()
 from pytorch_grad_cam import GradCAM  # noqa: E402
@@ -87,20 +86,11 @@ def maps() -> None:
 @contextmanager
 def served(pages: Path, temperature: str) -> Iterator[tuple[str, psutil.Process]]:
     """Address and process of the workbench on a free port, over a folder of pages, kernels waiting or not."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-c", SERVER, str(pages), str(port), temperature]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/voila/static/", timeout=1)
-            except urllib.error.HTTPError as answer:
-                answer.close()
-                break
-            except OSError:
-                time.sleep(0.5)
+        wait_until_it_answers(f"http://127.0.0.1:{port}", server)
         yield f"http://127.0.0.1:{port}/voila/render/", psutil.Process(server.pid)
     finally:
         server.terminate()

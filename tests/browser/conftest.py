@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,16 +14,14 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-READY_S = 90
+from tests.serving import free_port, wait_until_it_answers
 
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The workbench served on a free port; stopped by Ctrl-C at the end, with no process left."""
     _chromium()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [Path(sys.executable).with_name("derm-kit"), "serve", "--port", str(port), "--no-browser"],
         stdout=subprocess.DEVNULL,
@@ -34,19 +29,7 @@ def address() -> Iterator[str]:
         start_new_session=True,
     )
     base = f"http://127.0.0.1:{port}"
-    for _ in range(READY_S * 2):
-        try:
-            urllib.request.urlopen(f"{base}/voila/static/", timeout=1)
-        except urllib.error.HTTPError as answer:
-            answer.close()
-            break
-        except OSError:
-            assert server.poll() is None, "the server stopped before it answered"
-            time.sleep(0.5)
-        else:
-            break
-    else:
-        pytest.fail(f"the server did not answer within {READY_S} s")
+    wait_until_it_answers(base, server)
     yield base
     kernels = psutil.Process(server.pid).children(recursive=True)
     assert kernels, "a page runs in a kernel of its own"
