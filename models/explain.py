@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=60)
     parser.add_argument("--methods", default=",".join(METHODS))
     args = parser.parse_args()
+    torch.set_num_threads(1)
     classifier = Classifier(args.model, "cpu")
     cohort = masked_cases(read(args.data), args.cases)
     squares, masks = squares_and_masks(cohort, classifier)

@@ -45,8 +45,8 @@ def explanation_section(folder: Path, weights: str, sanity: list[dict[str, Any]]
 Measured by `models/explain.py` on pictures of `reference` whose lesion is outlined, for the type of the highest score;
 value (95 % interval). The lesion covers {area.value:.0%} of the picture on average: a map that marks places at random
 would have that share of itself in the lesion. Gains are areas between curves of the score as marked places are hidden,
-or shown, before random ones: above 0 is better than chance. Time on one machine, the network loaded anew each time
-by methods of other libraries.
+or shown, before random ones: above 0 is better than chance. Time on one machine in one thread, the network loaded anew
+each time by methods of other libraries.
 
 {chr(10).join(lines)}
 

@@ -288,9 +288,12 @@ def _limits(untrained: str) -> str:
 
 
 def _log(results: pd.DataFrame, weights: str) -> str:
-    looks = results[(results["weights_hash"] == weights) & (results["run"] == "model")]
-    looks = looks[["date", "split", "note"]].drop_duplicates()
-    lines = [(r.date, r.split, f"`{weights[:12]}`", r.note or "first") for r in looks.itertuples(index=False)]
+    """Every look, those with weights that do not ship too: what was seen of a split counts, whatever came of it."""
+    looks = results[results["run"] == "model"][["date", "split", "weights_hash", "note"]].drop_duplicates()
+    lines = [
+        (r.date, r.split, f"`{r.weights_hash[:12]}`" + (" (these)" if r.weights_hash == weights else ""), r.note or "first")
+        for r in looks.itertuples(index=False)
+    ]
     return _table(("date (UTC)", "split", "weights", "why"), lines)
 
 

@@ -71,6 +71,13 @@ def test_an_unknown_method_is_refused_before_a_process_is_started(classifier, sq
         SideProcess(classifier, Work("draw", square, MELANOMA, "tea_leaves"))
 
 
+def test_a_failure_in_the_process_is_told_and_its_traceback_logged(classifier, square, caplog):
+    work = SideProcess(classifier, Work("draw", square, LesionType.ATYPICAL_NAEVUS, "places_that_matter"))
+    with pytest.raises(ModelError, match="must come to its end"):
+        work.result()
+    assert "Traceback (most recent call last)" in caplog.text
+
+
 def test_a_process_that_dies_is_told_with_the_next_step(classifier, square):
     work = SideProcess(classifier, Work("draw", square, MELANOMA, "places_that_matter"))
     psutil.Process(work._process.pid).kill()

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +22,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from derm_kit.errors import DermKitError, ModelError
+from derm_kit.errors import ModelError
 from derm_kit.lesions import LesionType
 from derm_kit.model import faithfulness
 from derm_kit.model.classifier import Classifier, Device, Floats, Pixels
 from derm_kit.model.explanation import find_method
 
 Answer = dict[str, Any]
+_log = logging.getLogger("derm_kit.model")
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class SideProcess:
         if "trust" in answer:
             curves = {name: _array(value) for name, value in answer["trust"].items()}
             return Trust(faithfulness.Faithfulness(**curves), answer["agreement"])
+        if "traceback" in answer:
+            _log.error("work on a map failed in its own process\n%s", answer["traceback"])
         raise ModelError(
             "a map is drawn by a process of its own, which must come to its end",
             case=self._work.method,
@@ -168,8 +173,8 @@ def main(model: str, device: Device) -> None:
 
     try:
         say(_carry_out(Classifier(Path(model), device), request, say))
-    except (DermKitError, ImportError, MemoryError, RuntimeError) as error:
-        say({"error": str(error) or type(error).__name__})
+    except Exception as error:  # noqa: BLE001 - whatever ends the work is told to the process that waits for it
+        say({"error": str(error) or type(error).__name__, "traceback": traceback.format_exc()})
     answers.flush()
     os._exit(0)
 

@@ -48,6 +48,6 @@ def _curve_html(title: str, shares: Floats, curve: Floats, random: Floats, gain:
         f"<polygon class='dk-band' points='{band}'/><polyline class='dk-line' points='{points(curve)}'/>"
         f"<text x='{LEFT - 4}' y='14' text-anchor='end'>{top:.2f}</text>"
         f"<text x='{LEFT - 4}' y='{floor}' text-anchor='end'>0</text>"
-        f"<text x='{LEFT}' y='{HEIGHT - 6}'>0 %</text><text x='{WIDTH - 6}' y='{HEIGHT - 6}' text-anchor='end'>100 % "
+        f"<text x='{LEFT}' y='{HEIGHT - 6}'>0%</text><text x='{WIDTH - 6}' y='{HEIGHT - 6}' text-anchor='end'>100% "
         f"of the picture</text></svg><figcaption>{words}</figcaption></figure>"
     )

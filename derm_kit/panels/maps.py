@@ -176,7 +176,8 @@ class MapView(Panel):
         share = max(float(drawn.max()), 0) / highest if highest > 0 else 0.0
         lines = [
             f"{escape(method.label)} of <strong>{escape(lesion_type.label)}</strong>: bright places raise this type's "
-            f"score.{' Places that lower it are left plain.' if method.signed else ''}",
+            f"score.{' Places that lower it are left plain.' if method.signed else ''} "
+            f"<span class='dk-source'>({escape(method.source)}; drawn by {escape(method.library)})</span>",
             f"All maps of a picture by one method share one scale; this one's strongest place has {share:.0%} of it.",
         ]
         if self._mask is not None and self._mask.any():

@@ -60,8 +60,8 @@ def proportion_html(count: int, n: int, low: float | None, high: float | None) -
     if not n or low is None or high is None:
         return "none measured"
     return (
-        f"<span class='dk-number'>{count} of {n}</span> ({count / n:.0%}, 95&nbsp;% interval "
-        f"{100 * low:.0f} to {100 * high:.0f}&nbsp;%)"
+        f"<span class='dk-number'>{count} of {n}</span> ({count / n:.0%}, 95% interval "
+        f"{low:.0%} to {high:.0%})"
     )
 
 

@@ -109,6 +109,41 @@ def test_the_untouched_picture_is_one_key_away(page: Page, melanoma: Path):
     expect(canvas).to_have_attribute("data-zoom", "1.25")
 
 
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the element in focus has this accessible name or label."""
+    reached = """name => {
+        const e = document.activeElement, label = e.labels && e.labels[0];
+        return [e.getAttribute("aria-label"), label && label.textContent, e.textContent]
+            .some(words => (words || "").trim() === name);
+    }"""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(reached, name):
+            return
+    raise AssertionError(f"no element named {name!r} is reached by the Tab key")
+
+
+def test_a_case_is_triaged_by_keyboard_alone(page: Page, melanoma: Path):
+    page.on("filechooser", lambda chooser: chooser.set_files(melanoma))
+    page.goto(TRIAGE)
+    expect(page.get_by_label("Skin type")).to_be_visible(timeout=WAIT)
+    tab_to(page, "Choose or take a picture")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dk-viewer canvas")).to_have_attribute("data-shown", "colour", timeout=WAIT)
+    tab_to(page, "Skin type")
+    page.keyboard.type("II: w")
+    expect(page.locator(".dk-verdict")).to_have_text("Melanoma", timeout=WAIT)
+    tab_to(page, "The lesion is ulcerated or open")
+    page.keyboard.press("Space")
+    expect(page.locator(".dk-verdict")).to_have_text("Clinician review", timeout=WAIT)
+    tab_to(page, "Undo last change")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dk-verdict")).to_have_text("Melanoma", timeout=WAIT)
+    tab_to(page, "Check this map")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Agreement with hiding one place at a time")).to_be_visible(timeout=WAIT)
+
+
 def test_a_broken_file_gives_the_plain_message(page: Page, tmp_path: Path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing more")
     page.goto(TRIAGE)
