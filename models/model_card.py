@@ -290,10 +290,9 @@ def _limits(untrained: str) -> str:
 def _log(results: pd.DataFrame, weights: str) -> str:
     """Every look, those with weights that do not ship too: what was seen of a split counts, whatever came of it."""
     looks = results[results["run"] == "model"][["date", "split", "weights_hash", "note"]].drop_duplicates()
-    lines = [
-        (r.date, r.split, f"`{r.weights_hash[:12]}`" + (" (these)" if r.weights_hash == weights else ""), r.note or "first")
-        for r in looks.itertuples(index=False)
-    ]
+    looks["weights"] = "`" + looks["weights_hash"].str[:12] + "`"
+    looks.loc[looks["weights_hash"] == weights, "weights"] += " (these)"
+    lines = [(r.date, r.split, r.weights, r.note or "first") for r in looks.itertuples(index=False)]
     return _table(("date (UTC)", "split", "weights", "why"), lines)
 
 

@@ -59,10 +59,7 @@ def proportion_html(count: int, n: int, low: float | None, high: float | None) -
     """A count with its share and 95 % interval, "none measured" for no case."""
     if not n or low is None or high is None:
         return "none measured"
-    return (
-        f"<span class='dk-number'>{count} of {n}</span> ({count / n:.0%}, 95% interval "
-        f"{low:.0%} to {high:.0%})"
-    )
+    return f"<span class='dk-number'>{count} of {n}</span> ({count / n:.0%}, 95% interval {low:.0%} to {high:.0%})"
 
 
 def scores_html(scores: Floats, thresholds: dict[LesionType, float], suspected: LesionType | None) -> str:
