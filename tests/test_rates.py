@@ -13,17 +13,14 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from derm_kit.errors import DermKitError
+from derm_kit.triage.proportions import Estimate, clopper_pearson, newcombe, proportion, wilson, zero_miss_sample_size
 from derm_kit.triage.rates import (
-    Estimate,
     auc,
     auc_difference,
-    clopper_pearson,
     hanley_mcneil,
-    proportion,
     specificity_at_sensitivity,
     specificity_difference,
     specificity_estimate,
-    zero_miss_sample_size,
 )
 
 
@@ -301,3 +298,37 @@ def test_few_positives_are_named_in_the_reason():
     assert "12 positives allow no miss" in specificity_estimate(a, positive).reason
     assert isinstance(specificity_estimate(a, positive, target=0.9), Estimate)
     assert specificity_estimate(a, positive, target=0.9).reason == ""
+
+
+def test_newcombe_gives_the_published_differences_of_his_table():
+    """Newcombe 1998 (Statistics in Medicine 17, 873), table II, method 10, contrasts a to h."""
+    published = {
+        (56, 70, 48, 80): (0.0524, 0.3339),
+        (9, 10, 3, 10): (0.1705, 0.8090),
+        (6, 7, 2, 7): (0.0582, 0.8062),
+        (5, 56, 0, 29): (-0.0381, 0.1926),
+        (0, 10, 0, 20): (-0.1611, 0.2775),
+        (0, 10, 0, 10): (-0.2775, 0.2775),
+        (10, 10, 0, 20): (0.6791, 1.0),
+        (10, 10, 0, 10): (0.6075, 1.0),
+    }
+    for (k, m, j, o), (low, high) in published.items():
+        value, found_low, found_high = newcombe(k, m, j, o)
+        assert float(value) == pytest.approx(k / m - j / o)
+        assert (float(found_low), float(found_high)) == pytest.approx((low, high), abs=6e-5)
+
+
+@given(st.integers(0, 300), st.integers(1, 300))
+def test_wilson_solves_the_score_equation(k, n):
+    k = min(k, n)
+    low, high = (float(bound) for bound in wilson(k, n))
+    z = stats.norm.ppf(0.975)
+    assert 0 <= low <= k / n <= high <= 1
+    for bound, reached in ((low, k > 0), (high, k < n)):
+        if reached:
+            assert abs(k / n - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / n), rel=1e-9)
+
+
+def test_wilson_and_newcombe_are_undefined_without_cases():
+    assert np.isnan(wilson(0, 0)).all()
+    assert np.isnan(newcombe([0, 1], [0, 2], [1, 0], [2, 0])).all()

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -198,9 +198,7 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     """
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(table.columns)
-            writer.writerows([_safe_cell(cell) for cell in row] for row in table.itertuples(index=False, name=None))
+            safe_csv(file, table)
     except OSError as error:
         raise CohortError(
             "the table must be writable",
@@ -208,6 +206,13 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
             value=error.strerror,
             next_step="Name a folder that exists and may be written.",
         ) from error
+
+
+def safe_csv(file: TextIO, table: pd.DataFrame) -> None:
+    """Write a table as CSV into an open text file, with what `write_csv` says of cells."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([_safe_cell(cell) for cell in row] for row in table.itertuples(index=False, name=None))
 
 
 def id_fault(case_id: str) -> str:

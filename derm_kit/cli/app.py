@@ -13,6 +13,7 @@ from derm_kit.cli.console import NOTICE, console, errors
 from derm_kit.cli.pictures import cohort, fetch_isic, phantoms
 from derm_kit.cli.results import decide, policy, show
 from derm_kit.cli.scoring import check, score
+from derm_kit.cli.tuning import accuracy, tune
 from derm_kit.errors import DermKitError
 
 app = typer.Typer(
@@ -47,5 +48,5 @@ def main() -> None:
         sys.exit(2)
 
 
-for command in (score, show, decide, cohort, policy, check, phantoms, fetch_isic, serve):
+for command in (score, show, decide, tune, accuracy, cohort, policy, check, phantoms, fetch_isic, serve):
     app.command()(command)

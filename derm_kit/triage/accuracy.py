@@ -1,7 +1,7 @@
 """Accuracy over the eleven lesion types: balanced accuracy and operating characteristics.
 
-Scores and truth are (N, 11) arrays as in `scores`. What `scores`, `rates` and `calibration` offer stands here too.
-Every interval assumes independent lesions.
+Scores and truth are (N, 11) arrays as in `scores`. What `scores`, `proportions`, `rates` and `calibration` offer stands
+here too. Every interval assumes independent lesions.
 """
 
 from __future__ import annotations
@@ -23,21 +23,17 @@ from derm_kit.triage.calibration import (
     top_score,
 )
 from derm_kit.triage.policy import suspected_index
+from derm_kit.triage.proportions import BoolArray, Estimate, clopper_pearson, proportion, zero_miss_sample_size
 from derm_kit.triage.rates import (
     REPLICATES,
-    BoolArray,
-    Estimate,
     RocPoint,
     auc,
     auc_difference,
-    clopper_pearson,
     hanley_mcneil,
     percentiles,
-    proportion,
     specificity_at_sensitivity,
     specificity_difference,
     specificity_estimate,
-    zero_miss_sample_size,
 )
 from derm_kit.triage.scores import (
     IntArray,

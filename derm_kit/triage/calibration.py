@@ -10,15 +10,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from derm_kit.triage.rates import (
-    REPLICATES,
-    BoolArray,
-    Estimate,
-    FloatArray,
-    chunks,
-    normal_quantile,
-    percentiles,
-)
+from derm_kit.triage.proportions import BoolArray, Estimate, FloatArray, normal_quantile
+from derm_kit.triage.rates import REPLICATES, chunks, percentiles
 from derm_kit.triage.scores import score_table, top_type
 
 CALIBRATION_BINS = 15

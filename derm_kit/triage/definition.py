@@ -128,6 +128,13 @@ class TriagePolicy(BaseModel):
             autonomous=autonomous,
         )
 
+    def changed(self, **fields: object) -> TriagePolicy:
+        """The policy with other values in some fields. Raises PolicyError with the field and the rule it breaks."""
+        try:
+            return TriagePolicy.model_validate(self.model_dump() | fields)
+        except ValidationError as error:
+            raise _in_plain_words(error, self.name) from None
+
     @classmethod
     def read(cls, path: Path) -> TriagePolicy:
         """A policy from its JSON file. Raises PolicyError with the field, its value and the rule it breaks."""
@@ -144,21 +151,26 @@ class TriagePolicy(BaseModel):
                 f"the policy cannot be read ({error.strerror})", case=str(path), next_step="Name a policy's JSON file."
             ) from None
         except ValidationError as error:
-            first = error.errors()[0]
-            field = printable(".".join(str(part) for part in first["loc"] if part != "[key]"))
-            rule = _PLAIN_RULES.get(first["type"], first["msg"].removeprefix("Value error, ").removeprefix("Input "))
-            raise PolicyError(
-                f"{field}: {rule}" if field else rule,
-                case=str(path),
-                value=first["input"] if field and first["type"] != "missing" else None,
-                next_step="Mend this field; 'derm-kit policy' prints a valid policy to start from.",
-            ) from None
+            raise _in_plain_words(error, str(path)) from None
         except (ValueError, RecursionError) as error:
             raise PolicyError(
                 f"the policy cannot be read: a policy is a JSON object, each field named once ({printable(error)})",
                 case=str(path),
                 next_step="Mend the file; 'derm-kit policy' prints a valid policy to start from.",
             ) from None
+
+
+def _in_plain_words(error: ValidationError, case: str) -> PolicyError:
+    """The first thing that pydantic found wrong."""
+    first = error.errors()[0]
+    field = printable(".".join(str(part) for part in first["loc"] if part != "[key]"))
+    rule = _PLAIN_RULES.get(first["type"], first["msg"].removeprefix("Value error, ").removeprefix("Input "))
+    return PolicyError(
+        f"{field}: {rule}" if field else rule,
+        case=case,
+        value=first["input"] if field and first["type"] != "missing" else None,
+        next_step="Mend this field; 'derm-kit policy' prints a valid policy to start from.",
+    )
 
 
 def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

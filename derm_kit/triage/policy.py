@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,10 @@ __all__ = [
     "Disposition",
     "TriagePolicy",
     "decide",
+    "require_match",
+    "review_rules",
     "suspected_index",
+    "unscored_cancers",
 ]
 
 NOT_FLAGGED = "no flagged type reached its threshold"
@@ -62,11 +66,10 @@ def decide(run: ScoreRun, policy: TriagePolicy) -> Decisions:
     policy is another model's, asks for an untrained type, or discharges on its own without a threshold for every
     flagged type that the model was trained on.
     """
+    require_match(run, policy)
     scores = run.matrix
-    trained = run.trained
-    _require_match(run, policy, trained)
     called = suspected_index(scores, policy.thresholds)
-    unseen = [t for i, t in enumerate(LESION_TYPES) if t.cancer and i not in trained]
+    unseen = unscored_cancers(run)
     review = np.full(len(run), "", dtype=object)
     if policy.autonomous and unseen:
         review[called < 0] = f"untrained cancer: without a score for {_names(unseen)} no case is discharged"
@@ -102,6 +105,12 @@ def decide(run: ScoreRun, policy: TriagePolicy) -> Decisions:
     )
 
 
+def unscored_cancers(run: ScoreRun) -> list[LesionType]:
+    """Cancers that no case of the run has a score for: while there is one, no case is discharged."""
+    trained = run.trained
+    return [t for i, t in enumerate(LESION_TYPES) if t.cancer and i not in trained]
+
+
 def suspected_index(scores: npt.NDArray[np.float32], thresholds: dict[LesionType, float]) -> npt.NDArray[np.int64]:
     """Index of the first flagged type, in order of risk, that reaches its threshold; -1 where none does.
 
@@ -115,8 +124,9 @@ def suspected_index(scores: npt.NDArray[np.float32], thresholds: dict[LesionType
     return np.where(reached.any(axis=1), reached.argmax(axis=1), -1)
 
 
-def _require_match(run: ScoreRun, policy: TriagePolicy, trained: npt.NDArray[np.intp]) -> None:
-    found = ""
+def require_match(run: ScoreRun, policy: TriagePolicy) -> None:
+    """Raise PolicyError unless `policy` can be read on the scores of `run`."""
+    trained, found = run.trained, ""
     if run.model_hash and policy.model_hash and run.model_hash != policy.model_hash:
         found = f"policy for the weights {policy.model_hash[:12]}, scores by the weights {run.model_hash[:12]}"
     elif run.scoring_sha256 and policy.scoring_sha256 and run.scoring_sha256 != policy.scoring_sha256:
@@ -167,19 +177,35 @@ def _names(types: list[LesionType]) -> str:
     return " or ".join(t.label.lower() for t in types)
 
 
-def _add_review_reasons(reason: npt.NDArray[np.object_], run: ScoreRun, policy: TriagePolicy) -> None:
-    """Write into `reason` (N,) why a case goes to clinician review whatever its scores; the gravest reason wins."""
+def review_rules(run: ScoreRun, policy: TriagePolicy) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """The rules that send a case to clinician review whatever its scores, weakest first, with the cases (N,)."""
     cases = run.cases
-    by_type = cases["skin_type"].isin(policy.review_skin_types).to_numpy()
-    reason[by_type] = "skin type: professional review for brown or black skin (NICE HTE24)"
-    by_tone = cases["skin_tone_class"].isin(policy.review_skin_tone_classes).to_numpy()
-    reason[by_tone] = "skin tone: professional review for brown or black skin (NICE HTE24)"
+    yield "skin type", cases["skin_type"].isin(policy.review_skin_types).to_numpy(np.bool_)
+    yield "skin tone", cases["skin_tone_class"].isin(policy.review_skin_tone_classes).to_numpy(np.bool_)
+    yield "missing score", np.asarray(_missing(run).any(axis=1))
+    yield "quality", cases["quality_fail"].to_numpy(np.bool_)
+    yield "exclusion", np.asarray(cases["exclusion"] != "", np.bool_)
+
+
+def _missing(run: ScoreRun) -> npt.NDArray[np.bool_]:
     missing = np.isnan(run.matrix)
     missing[:, np.setdiff1d(np.arange(len(LESION_TYPES)), run.trained)] = False
-    for i in np.flatnonzero(missing.any(axis=1)):
-        lacking = [t for t, lacks in zip(LESION_TYPES, missing[i], strict=True) if lacks]
-        reason[i] = f"missing score: this picture has no score for {_names(lacking)}"
-    for i in np.flatnonzero(cases["quality_fail"].to_numpy()):
-        reason[i] = f"quality: {cases['quality_reason'].iloc[i] or 'no reason is given'}"
-    for i in np.flatnonzero((cases["exclusion"] != "").to_numpy()):
-        reason[i] = f"exclusion: {cases['exclusion'].iloc[i]}"
+    return missing
+
+
+def _add_review_reasons(reason: npt.NDArray[np.object_], run: ScoreRun, policy: TriagePolicy) -> None:
+    """Write into `reason` (N,) why a case goes to clinician review whatever its scores; the gravest reason wins."""
+    quality, exclusion = (run.cases[column].to_numpy() for column in ("quality_reason", "exclusion"))
+    missing = _missing(run)
+    for rule, cases in review_rules(run, policy):
+        for i in np.flatnonzero(cases):
+            if rule == "quality":
+                words = quality[i] or "no reason is given"
+            elif rule == "exclusion":
+                words = exclusion[i]
+            elif rule == "missing score":
+                lacking = [t for t, lacks in zip(LESION_TYPES, missing[i], strict=True) if lacks]
+                words = f"this picture has no score for {_names(lacking)}"
+            else:
+                words = "professional review for brown or black skin (NICE HTE24)"
+            reason[i] = f"{rule}: {words}"

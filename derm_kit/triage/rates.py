@@ -1,4 +1,4 @@
-"""One condition against the rest: proportions and ROC figures of one score, each with its interval.
+"""One condition against the rest: ROC figures of one score, each with its interval.
 
 A score is an array (N,), `positive` a boolean array of the same length. Every interval assumes independent lesions.
 A figure that cannot be had is NaN, and its Estimate says why.
@@ -12,31 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, ndtri
 
 from derm_kit.errors import DermKitError
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from derm_kit.triage.proportions import BoolArray, Estimate, FloatArray, normal_quantile
 
 REPLICATES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its interval (95 % unless asked otherwise).
-
-    `n` cases it rests on, `n_positive` those of the condition sought (None where there is no such thing), `method` of
-    the interval; `reason` says why a value or bound is NaN, or why to distrust the interval.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
-    n_positive: int | None
-    method: str
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +26,6 @@ class RocPoint:
     threshold: float
     sensitivity: float
     specificity: float
-
-
-def clopper_pearson(
-    successes: npt.ArrayLike, n: npt.ArrayLike, *, level: float = 0.95
-) -> tuple[FloatArray, FloatArray]:
-    """Exact interval of a proportion, element by element; NaN where n is 0.
-
-    Clopper and Pearson, Biometrika 26 (1934) 404. Raises DermKitError unless 0 <= successes <= n.
-    """
-    k, total = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(n, np.float64))
-    if not np.all((k >= 0) & (k <= total)):
-        raise DermKitError("successes lie between 0 and n", value=successes, next_step="Check the two counts.")
-    tail = (1 - level) / 2
-    low = np.where(k > 0, betaincinv(np.maximum(k, 1), total - k + 1, tail), 0.0)
-    high = np.where(k < total, betaincinv(k + 1, np.maximum(total - k, 1), 1 - tail), 1.0)
-    return np.where(total > 0, low, np.nan), np.where(total > 0, high, np.nan)
-
-
-def proportion(successes: int, n: int, *, level: float = 0.95) -> Estimate:
-    """Share `successes` / `n` with its Clopper-Pearson interval; `n_positive` is n."""
-    low, high = clopper_pearson(successes, n, level=level)
-    value = successes / n if n else math.nan
-    return Estimate(value, float(low), float(high), n, n, "Clopper-Pearson", "" if n else "no case")
-
-
-def zero_miss_sample_size(lower_bound: float, *, level: float = 0.95) -> int:
-    """Positives needed, all of them caught, for a one-sided Clopper-Pearson lower bound of at least `lower_bound`.
-
-    With no miss that bound is (1 - level) ** (1 / n). Raises DermKitError unless 0 < lower_bound < 1.
-    """
-    if not 0 < lower_bound < 1:
-        raise DermKitError("the lower bound lies between 0 and 1", value=lower_bound, next_step="Give, say, 0.95.")
-    return math.ceil(math.log(1 - level) / math.log(lower_bound))
 
 
 def hanley_mcneil(auc: float, n_positive: int, n_negative: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -200,11 +147,6 @@ def percentiles(values: FloatArray, level: float) -> tuple[float, float, str]:
         return math.nan, math.nan, "no interval: every resample gives the same figure"
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high), ""
-
-
-def normal_quantile(level: float) -> float:
-    """Standard normal quantile of a two-sided interval: 1.96 at .95."""
-    return float(ndtri((1 + level) / 2))
 
 
 def _scored(score: npt.ArrayLike, positive: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType, parse_truth
-from derm_kit.triage.rates import BoolArray, FloatArray
+from derm_kit.triage.proportions import BoolArray, FloatArray
 
 IntArray = npt.NDArray[np.intp]
 

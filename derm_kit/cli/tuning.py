@@ -1,0 +1,196 @@
+"""derm-kit tune and accuracy: thresholds with a guarantee or a refusal, and what a policy does, with intervals."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from derm_kit.cli.console import NOTICE, console, plain
+from derm_kit.cli.inputs import ModelFolder, RunPath, default_policy, read_run
+from derm_kit.errors import DermKitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from derm_kit.lesions import LesionType
+    from derm_kit.triage.counts import CaseCounter
+    from derm_kit.triage.policy import TriagePolicy
+
+PolicyFile = Annotated[Path | None, typer.Option("--policy", help="Policy file. Left out: the model's default.")]
+Mix = Annotated[Path | None, typer.Option("--prevalence", help="JSON file of the case mix at the place of use.")]
+
+
+class Method(StrEnum):
+    """How a guaranteed threshold is found."""
+
+    ORDER_STATISTIC = "order statistic"
+    LEARN_THEN_TEST = "learn then test"
+
+
+class Interval(StrEnum):
+    """How intervals of rates are made."""
+
+    CLOPPER_PEARSON = "Clopper-Pearson"
+    WILSON = "Wilson"
+
+
+def tune(
+    run: RunPath = None,
+    policy: PolicyFile = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", metavar="TYPE=SHARE", help="Sensitivity to hold, say melanoma=.95; may be repeated."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Confidence of all guarantees together.")] = 0.95,
+    within: Annotated[str, typer.Option(help="Hold them in each group of: age, sex, site, source, ...")] = "",
+    method: Annotated[Method, typer.Option(help="How thresholds are found.")] = Method.ORDER_STATISTIC,
+    prevalence: Mix = None,
+    model: ModelFolder = None,
+    out: Annotated[Path | None, typer.Option(help="Write the tuned policy to this new JSON file.")] = None,
+) -> None:
+    """Find the highest thresholds that hold target sensitivities, or say why none can be had."""
+    from derm_kit.triage.changes import compare
+    from derm_kit.triage.tuning import targets_for
+    from derm_kit.triage.tuning import tune as tuned_policy
+
+    counter = _counter(run, policy, model)
+    targets = _targets(target) if target else targets_for(counter)
+    tuned = tuned_policy(counter, targets, confidence=confidence, within=within, method=method.value)
+    for found in tuned.guarantees:
+        console.print(plain(found.sentence))
+        if found.threshold is None and found.lesion_type in counter.policy.thresholds:
+            kept = counter.policy.thresholds[found.lesion_type]
+            console.print(f"  Its threshold stays {kept:.3g}, without a guarantee.")
+    console.print("Every guarantee assumes independent lesions, drawn as those at the place of use are.")
+    _print(_by_type(counter, tuned.policy), f"{tuned.policy.name}: sensitivity over all cases")
+    changes = compare(counter, counter.policy.thresholds, tuned.policy.thresholds)
+    _print(changes.per_1000(), "Against the policy before")
+    if prevalence:
+        _print_case_mix(counter, tuned.policy, prevalence)
+    if out:
+        _write_policy(tuned.policy, out)
+
+
+def accuracy(
+    run: RunPath = None,
+    policy: PolicyFile = None,
+    by: Annotated[str, typer.Option(help="Also by: age, sex, site, skin tone, source, ...; 'all' for each.")] = "",
+    interval: Annotated[Interval, typer.Option(help="How intervals are made.")] = Interval.CLOPPER_PEARSON,
+    prevalence: Mix = None,
+    model: ModelFolder = None,
+    out: Annotated[Path | None, typer.Option(help="Write every rate, subgroups and all, to this CSV file.")] = None,
+) -> None:
+    """Print what a policy does to a run with truth: every rate with its interval, and the cases it rests on."""
+    from derm_kit.cases.cohort import write_csv
+    from derm_kit.triage.measures import confusion, likelihood_ratios, rates
+
+    counter = _counter(run, policy, model)
+    counts = counter.count(counter.policy.thresholds)
+    found = rates(counts, method=interval.value)
+    frame = found.frame()
+    columns = ["measure", "lesion_type", "cases", "count", "n", "value", "low", "high", "remark"]
+    _print(frame.loc[frame["grouping"] == "", columns], f"{counter.policy.name}: {len(counter.run):,} cases")
+    _print(likelihood_ratios(found), "Likelihood ratios of any cancer, assessed cases")
+    table = confusion(counts)
+    _print(
+        table.reset_index(), f"Calls by truth; left out: {table.attrs['open']} open, {table.attrs['unknown']} unknown"
+    )
+    known = sorted({grouping for grouping, _ in counts.strata} - {""})
+    if by and by != "all" and by not in known:
+        raise DermKitError(
+            "cases are parted by something recorded of them", value=by, next_step=f"Choose one of: {', '.join(known)}."
+        )
+    for grouping in known if by == "all" else [by] if by else []:
+        rows = frame[(frame["grouping"] == grouping) & (frame["cases"] == "all") & (frame["n"] > 0)]
+        _print(rows[["group", *columns]].drop(columns="cases"), f"By {grouping}, all cases")
+    if prevalence:
+        _print_case_mix(counter, counter.policy, prevalence)
+    console.print(f"Intervals assume independent lesions. {NOTICE}")
+    if out:
+        write_csv(out, frame)
+        console.print(f"All rates: {escape(str(out))}")
+
+
+def _counter(run: Path | None, policy: Path | None, model: Path | None) -> CaseCounter:
+    from derm_kit.triage.counts import CaseCounter
+    from derm_kit.triage.policy import TriagePolicy
+
+    scores = read_run(run)
+    if not (scores.cases["truth"] != "").any():
+        raise DermKitError(
+            "accuracy is measured on cases whose truth is known",
+            case=str(run),
+            value="no case has a truth",
+            next_step="Add a column truth with lesion types, or take another run.",
+        )
+    return CaseCounter(scores, TriagePolicy.read(policy) if policy else default_policy(model))
+
+
+def _targets(given: list[str]) -> dict[LesionType, float]:
+    from derm_kit.lesions import FLAGGED, LesionType
+
+    targets: dict[LesionType, float] = {}
+    for text in given:
+        name, _, share = text.partition("=")
+        try:
+            kind, value = LesionType(name.strip().lower().replace(" ", "_")), float(share)
+        except ValueError:
+            raise DermKitError(
+                "a target is a flagged type and the sensitivity to hold",
+                value=text,
+                next_step=f"Write, say, melanoma=.95; the types are {', '.join(FLAGGED)}.",
+            ) from None
+        if kind in targets:
+            raise DermKitError("each type has one target", value=text, next_step="Leave one of the two out.")
+        targets[kind] = value
+    return targets
+
+
+def _by_type(counter: CaseCounter, policy: TriagePolicy) -> pd.DataFrame:
+    from derm_kit.triage.measures import rates
+
+    frame = rates(counter.count(policy.thresholds)).frame()
+    rows = frame[(frame["grouping"] == "") & (frame["measure"] == "sensitivity") & (frame["cases"] == "all")]
+    thresholds = [policy.thresholds.get(kind, float("nan")) for kind in rows["lesion_type"]]
+    return rows[["lesion_type", "count", "n", "value", "low", "high", "remark"]].assign(threshold=thresholds)
+
+
+def _print_case_mix(counter: CaseCounter, policy: TriagePolicy, path: Path) -> None:
+    from derm_kit.triage.case_mix import CaseMix
+    from derm_kit.triage.tuning import in_case_mix
+
+    found = in_case_mix(counter, policy.thresholds, CaseMix.read(path))
+    _print(found.table, f"In the case mix {found.name!r}: any cancer, assessed cases")
+    for sentence in found.sentences:
+        console.print(plain(sentence))
+
+
+def _print(frame: pd.DataFrame, title: str) -> None:
+    from rich.table import Table
+
+    table = Table(title=plain(title), title_justify="left")
+    for column in frame:
+        number = frame[column].dtype.kind in "if"
+        table.add_column(str(column).replace("_", " "), justify="right" if number else "left", overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*("–" if v != v else plain(f"{v:.3f}" if isinstance(v, float) else v) for v in row))
+    console.print(table)
+
+
+def _write_policy(policy: TriagePolicy, out: Path) -> None:
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(policy.model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        exists = isinstance(error, FileExistsError)
+        raise DermKitError(
+            "a policy is written to a new file, so that none is lost" if exists else "the policy must be writable",
+            case=str(out),
+            value=error.strerror,
+            next_step="Name a file that does not exist, in a folder that may be written.",
+        ) from None
+    console.print(f"The tuned policy: {escape(str(out))}")

@@ -1,0 +1,43 @@
+// A threshold: a native slider on a log scale beside a box for the exact number, both named by their label.
+const STEPS = 1000;
+
+export default {
+  render({ model, el }) {
+    el.classList.add("dk-slider");
+    const low = Math.log10(model.get("min")), high = Math.log10(model.get("max"));
+    const name = document.createElement("span"), slider = document.createElement("input");
+    const box = document.createElement("input");
+    name.textContent = model.get("label");
+    name.className = "dk-slider-name";
+    slider.type = "range";
+    slider.min = 0;
+    slider.max = STEPS;
+    slider.setAttribute("aria-label", `${model.get("label")}, threshold`);
+    box.type = "number";
+    box.min = model.get("min");
+    box.max = model.get("max");
+    box.step = "any";
+    box.setAttribute("aria-label", `${model.get("label")}, threshold as a number`);
+    el.append(name, slider, box);
+
+    const place = (value) => Math.round((STEPS * (Math.log10(value) - low)) / (high - low));
+    const show = () => {
+      const value = model.get("value");
+      if (Number(slider.value) !== place(value)) slider.value = place(value);
+      if (document.activeElement !== box) box.value = Number(value.toPrecision(4));
+      slider.setAttribute("aria-valuetext", String(Number(value.toPrecision(3))));
+    };
+    const send = (value) => {
+      model.set("value", value);
+      model.save_changes();
+    };
+    slider.addEventListener("input", () => send(10 ** (low + (slider.value / STEPS) * (high - low))));
+    box.addEventListener("change", () => {
+      const value = Number(box.value);
+      if (box.value !== "" && value >= model.get("min") && value <= model.get("max")) send(value);
+      else box.value = Number(model.get("value").toPrecision(4));
+    });
+    model.on("change:value", show);
+    show();
+  },
+};

@@ -1,0 +1,98 @@
+"""What thresholds do to the cases of a run, counted by truth, by call and by subgroup: quick enough for a slider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType, parse_truth
+from derm_kit.model.run import ScoreRun
+from derm_kit.triage.policy import TriagePolicy, require_match, review_rules, unscored_cancers
+from derm_kit.triage.subgroups import Grouping, groupings
+
+IntArray = npt.NDArray[np.int64]
+Truths = tuple[frozenset[LesionType], ...]
+
+NOT_FLAGGED_CALL = len(FLAGGED)
+REVIEW_CALL = len(FLAGGED) + 1
+CALLS = (*(t.value for t in FLAGGED), "not flagged", "clinician review")
+"""What a case may be called, in the order of the columns of a table of counts: the flagged types first."""
+
+ALL_CASES = ("", "")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Cases of each distinct truth by what they are called.
+
+    table (R, U, 8): rows as `strata` names them (grouping and group; ALL_CASES first), `truths` (U) as sets of types
+    (empty: unknown), calls as in CALLS.
+    """
+
+    strata: tuple[tuple[str, str], ...]
+    truths: Truths
+    table: IntArray
+
+    @property
+    def over_all(self) -> IntArray:
+        """Counts (U, 8) over all cases."""
+        table: IntArray = self.table[0]
+        return table
+
+
+class CaseCounter:
+    """The cases of a run made ready for counting under the rules of one policy, whatever its thresholds.
+
+    A case is called as `policy.decide` calls it; those that the policy's other rules send to a clinician are counted
+    there. `called` (N,) are columns of CALLS. Raises PolicyError where the policy cannot be read on the run's scores.
+    """
+
+    def __init__(self, run: ScoreRun, policy: TriagePolicy) -> None:
+        require_match(run, policy)
+        self.run, self.policy = run, policy
+        matrix = run.matrix
+        self.trained = tuple(LESION_TYPES[i] for i in run.trained)
+        self._scores = {t: np.ascontiguousarray(matrix[:, LESION_TYPES.index(t)]) for t in FLAGGED}
+        self.review = np.zeros(len(run), dtype=np.bool_)
+        for _, cases in review_rules(run, policy):
+            self.review |= cases
+        self._nowhere = REVIEW_CALL if policy.autonomous and unscored_cancers(run) else NOT_FLAGGED_CALL
+        codes, texts = pd.factorize(run.cases["truth"], sort=True)
+        self.truths: Truths = tuple(parse_truth(text) for text in texts)
+        self.truth_codes = codes.astype(np.int32)
+        self.groupings: tuple[Grouping, ...] = groupings(run.cases)
+        self._cells = [self.truth_codes * len(CALLS)]
+        for grouping in self.groupings:
+            self._cells.append((grouping.codes.astype(np.int32) * len(self.truths) + self.truth_codes) * len(CALLS))
+        self.strata = (ALL_CASES, *((g.name, label) for g in self.groupings for label in g.labels))
+
+    def called(self, thresholds: Mapping[LesionType, float]) -> npt.NDArray[np.uint8]:
+        """What each case is called (N,), as columns of CALLS."""
+        called = np.full(len(self.run), self._nowhere, dtype=np.uint8)
+        for column in reversed(range(len(FLAGGED))):
+            threshold = thresholds.get(FLAGGED[column])
+            if threshold is not None:
+                called[self._scores[FLAGGED[column]] >= _as_float32(threshold)] = column
+        called[self.review] = REVIEW_CALL
+        return called
+
+    def count(self, thresholds: Mapping[LesionType, float]) -> Counts:
+        """Cases by stratum, truth and call."""
+        called = self.called(thresholds)
+        shape = (len(self.truths), len(CALLS))
+        sizes = [1, *(len(grouping.labels) for grouping in self.groupings)]
+        tables = [
+            np.bincount(cells + called, minlength=size * shape[0] * shape[1]).reshape(size, *shape)
+            for cells, size in zip(self._cells, sizes, strict=True)
+        ]
+        return Counts(self.strata, self.truths, np.concatenate(tables))
+
+
+def _as_float32(threshold: float) -> np.float32:
+    """The lowest float32 that is at least `threshold`: scores (float32) reach either or neither."""
+    near = np.float32(threshold)
+    return near if float(near) >= threshold else np.nextafter(near, np.float32(np.inf))
