@@ -19,8 +19,8 @@ DOORS = (
     ),
     (
         "Safety officer",
-        "",
-        "Until the threshold page is here: derm-kit decide on the command line, and the figures in the model card.",
+        "03_threshold_tuning.ipynb",
+        "Move a threshold and see what it is worth, whom it would miss, and what changes; find the safest ones.",
     ),
     (
         "GP teacher",

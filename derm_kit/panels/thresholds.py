@@ -251,24 +251,18 @@ class ThresholdsPanel(Panel):
         if not self._counter.groupings:
             return
         wanted = {
-            ("cancers flagged", "", "all"): "Cancers flagged",
-            ("sensitivity", "melanoma", "all"): "Melanoma, sensitivity",
-            ("benign not flagged", "", "all"): "Benign, not flagged",
+            self._rates.place("cancers flagged"): "Cancers flagged",
+            self._rates.place("sensitivity", LesionType.MELANOMA): "Melanoma, sensitivity",
+            self._rates.place("benign not flagged"): "Benign, not flagged",
         }
         parts = []
-        frame, rest = self._rates.frame(), self._rates.differences()
-        for (measure, kind, cases), words in wanted.items():
-            of = (frame["grouping"] == self.grouping.value) & (frame["measure"] == measure)
-            rows = frame[of & (frame["lesion_type"] == kind) & (frame["cases"] == cases)].set_index("group")
-            of = (rest["grouping"] == self.grouping.value) & (rest["measure"] == measure)
-            gap = rest[of & (rest["lesion_type"] == kind) & (rest["cases"] == cases)].set_index("group")
-            table = rows[["count", "n", "value", "low", "high"]].reset_index()
-            table["less the rest"] = gap["difference"].to_numpy()
-            table["from"], table["to"], table["remark"] = (
-                gap["low"].to_numpy(),
-                gap["high"].to_numpy(),
-                rows["remark"].to_numpy(),
-            )
+        for place, words in wanted.items():
+            found = self._rates.of_grouping(self.grouping.value, [place])
+            table, gap = found.frame().iloc[1:], found.differences()
+            table = table[["group", "count", "n", "value", "low", "high", "remark"]].reset_index(drop=True)
+            table.insert(6, "less the rest", gap["difference"])
+            table.insert(7, "from", gap["low"])
+            table.insert(8, "to", gap["high"])
             parts.append(table_html(table, f"{words}, by {self.grouping.value}"))
         self.shown["groups"].value = "".join(parts)
 

@@ -6,7 +6,7 @@ independent lesions: no source names the patient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +82,16 @@ class Rates:
         made["value"], made["low"], made["high"] = self.value.ravel(), self.low.ravel(), self.high.ravel()
         made["remark"] = np.select([made["n"] == 0, made["n"] < FEW], ["no case", "too few to say"], "")
         return made
+
+    def of_grouping(self, grouping: str, wanted: Iterable[int]) -> Rates:
+        """All cases and the groups of one grouping, and of the measures those in the columns `wanted`."""
+        rows = [i for i, (name, _) in enumerate(self.strata) if i == 0 or name == grouping]
+        columns = list(wanted)
+        cut = np.ix_(rows, columns)
+        return Rates(
+            tuple(self.strata[i] for i in rows), tuple(self.measures[j] for j in columns),
+            self.count[cut], self.n[cut], self.low[cut], self.high[cut], self.level, self.method,
+        )  # fmt: skip
 
     def differences(self) -> pd.DataFrame:
         """Each subgroup's rate less that of the rest of its grouping, by Newcombe's method; n is the smaller of both.
