@@ -15,6 +15,7 @@ from derm_kit.model.card import (
     ONNX_FILE,
     SELF_HASH,
     WEIGHTS_FILE,
+    MapSanity,
     default_model,
     load_card,
     write_card,
@@ -141,3 +142,16 @@ def test_what_decides_the_scores_decides_their_hash(model: Path):
         assert card.model_copy(update=changed).scoring_sha256 != card.scoring_sha256
     for kept in ({"operating_characteristics": ()}, {"released": "2000-01-01"}):
         assert card.model_copy(update=kept).scoring_sha256 == card.scoring_sha256
+
+
+@pytest.mark.parametrize(
+    ("flat", "correlation", "words"),
+    [
+        (10, None, "10 of 10 maps mark nothing. So the maps depend on what it learnt."),
+        (4, 0.21, "4 of 10 maps mark nothing; the other 6 agree 0.21 with these (1 is full). So the maps depend on"),
+        (0, 0.83, "the maps hardly depend on what it learnt: do not rely on them."),
+    ],
+)
+def test_the_check_of_maps_by_random_layers_says_what_it_found(flat, correlation, words):
+    check = MapSanity(method="m", random_down_to="blocks.1", n=10, flat=flat, correlation=correlation)
+    assert words in check.sentence

@@ -29,6 +29,7 @@ CHANNELS_A_PASS = 16
 STEPS = 32
 STEPS_A_PASS = 4
 SAMPLES = 16
+SAMPLES_A_PASS = 4
 NOISE_SD = 0.05
 SEED = 0
 SCORED_CHANNELS = 128
@@ -36,6 +37,7 @@ WINDOW_PX = 48
 STRIDE_PX = 16
 SCORE_CAM_PASSES = 1 + SCORED_CHANNELS // CHANNELS_A_PASS
 GRADIENT_PASSES = STEPS // STEPS_A_PASS
+SHAP_PASSES = SAMPLES // SAMPLES_A_PASS
 OCCLUSION_PASSES = 1 + 14 * 14
 """Passes a picture; those of occlusion for an input of 256 px."""
 
@@ -105,10 +107,12 @@ def gradient_shap(classifier: Classifier, squares: Pixels, columns: Columns, adv
             for i in range(len(squares)):
                 torch.manual_seed(SEED)
                 np.random.seed(SEED)  # noqa: NPY002
-                one = slice(i, i + 1)
-                maps.append(
-                    _attribution(classifier, squares[one], columns[one], way, n_samples=SAMPLES, stdevs=NOISE_SD)
-                )
+                one = squares[i : i + 1], columns[i : i + 1]
+                some = [
+                    _attribution(classifier, *one, way, n_samples=SAMPLES_A_PASS, stdevs=NOISE_SD)
+                    for _ in range(SHAP_PASSES)  # all samples at once would hold 5 GB
+                ]
+                maps.append(np.mean(some, axis=0, dtype=np.float32))
     finally:
         np.random.set_state(before)  # noqa: NPY002
     return np.concatenate(maps)

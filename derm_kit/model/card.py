@@ -77,6 +77,29 @@ class MapSanity(_Part):
     flat: int = Field(ge=0)
     correlation: float | None
 
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether most maps are gone, or unlike these, once layers are random."""
+        return self.correlation is None or abs(self.correlation) * (self.n - self.flat) < SAME_MAPS * self.n
+
+    @property
+    def sentence(self) -> str:
+        """What it found, for a clinician."""
+        left = self.n - self.flat
+        agree = f"; the other {left} agree {self.correlation:.2f} with these (1 is full)" if left else ""
+        found = (
+            "the maps depend on what it learnt" if self.depends_on_weights
+            else "the maps hardly depend on what it learnt: do not rely on them"
+        )  # fmt: skip
+        return (
+            f"Checked once for this model, with what it learnt made random: {self.flat} of {self.n} maps mark nothing"
+            f"{agree}. So {found}."
+        )
+
+
+SAME_MAPS = 0.5
+"""Mean agreement with a random network's maps from which on maps are not said to depend on what was learnt."""
+
 
 class Constancy(_Part):
     """Scores of the demo phantoms as measured at release; a machine that gives others has changed something.

@@ -194,6 +194,7 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
             "GradientShap", "Lundberg 2017; Erion 2019", "captum", True, _torch_maps.gradient_shap,
             {"baseline": "blurred picture", "samples": _torch_maps.SAMPLES, "noise_sd": _torch_maps.NOISE_SD,
              "seed": _torch_maps.SEED},
+            _torch_maps.SHAP_PASSES,
         ),
         "occlusion": Method(
             "Occlusion", "Zeiler 2014", "captum", True, _torch_maps.occlusion,

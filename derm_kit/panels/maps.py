@@ -198,4 +198,5 @@ class MapView(Panel):
             "success" if measured.explains else "warning",
             measured.sentence,
             f"Agreement with hiding one place at a time: {same} (1 is full, 0 is none).",
+            *(check.sentence for check in self._classifier.card.map_sanity[-1:] if check.method == self.chosen[0]),
         ) + curves_html(measured)
