@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_FLOOR, Context
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from derm_kit.lesions import LesionType
+    from derm_kit.triage.case_mix import CaseMix
     from derm_kit.triage.counts import CaseCounter
     from derm_kit.triage.policy import TriagePolicy
 
@@ -57,20 +59,19 @@ def tune(
     from derm_kit.triage.tuning import targets_for
     from derm_kit.triage.tuning import tune as tuned_policy
 
+    _require_new(out)
+    mix = _mix(prevalence)
     counter = _counter(run, policy, model)
     targets = _targets(target) if target else targets_for(counter)
     tuned = tuned_policy(counter, targets, confidence=confidence, within=within, method=method.value)
     for found in tuned.guarantees:
         console.print(plain(found.sentence))
-        if found.threshold is None and found.lesion_type in counter.policy.thresholds:
-            kept = counter.policy.thresholds[found.lesion_type]
-            console.print(f"  Its threshold stays {kept:.3g}, without a guarantee.")
-    console.print("Every guarantee assumes independent lesions, drawn as those at the place of use are.")
+    console.print(f"Every guarantee assumes independent lesions, drawn as those at the place of use are. {NOTICE}")
     _print(_by_type(counter, tuned.policy), f"{tuned.policy.name}: sensitivity over all cases")
     changes = compare(counter, counter.policy.thresholds, tuned.policy.thresholds)
     _print(changes.per_1000(), "Against the policy before")
-    if prevalence:
-        _print_case_mix(counter, tuned.policy, prevalence)
+    if mix:
+        _print_case_mix(counter, tuned.policy, mix)
     if out:
         _write_policy(tuned.policy, out)
 
@@ -88,7 +89,16 @@ def accuracy(
     from derm_kit.cases.cohort import write_csv
     from derm_kit.triage.measures import confusion, likelihood_ratios, rates
 
+    _require_new(out)
+    mix = _mix(prevalence)
     counter = _counter(run, policy, model)
+    known = [grouping.name for grouping in counter.groupings]
+    if by and by not in ("all", *known):
+        raise DermKitError(
+            "cases are parted by something recorded of them",
+            value=by,
+            next_step=f"Choose one of: {', '.join(known) or 'none is recorded here'}.",
+        )
     counts = counter.count(counter.policy.thresholds)
     found = rates(counts, method=interval.value)
     frame = found.frame()
@@ -99,16 +109,11 @@ def accuracy(
     _print(
         table.reset_index(), f"Calls by truth; left out: {table.attrs['open']} open, {table.attrs['unknown']} unknown"
     )
-    known = sorted({grouping for grouping, _ in counts.strata} - {""})
-    if by and by != "all" and by not in known:
-        raise DermKitError(
-            "cases are parted by something recorded of them", value=by, next_step=f"Choose one of: {', '.join(known)}."
-        )
     for grouping in known if by == "all" else [by] if by else []:
         rows = frame[(frame["grouping"] == grouping) & (frame["cases"] == "all") & (frame["n"] > 0)]
         _print(rows[["group", *columns]].drop(columns="cases"), f"By {grouping}, all cases")
-    if prevalence:
-        _print_case_mix(counter, counter.policy, prevalence)
+    if mix:
+        _print_case_mix(counter, counter.policy, mix)
     console.print(f"Intervals assume independent lesions. {NOTICE}")
     if out:
         write_csv(out, frame)
@@ -151,19 +156,31 @@ def _targets(given: list[str]) -> dict[LesionType, float]:
 
 
 def _by_type(counter: CaseCounter, policy: TriagePolicy) -> pd.DataFrame:
+    from derm_kit.lesions import LesionType
     from derm_kit.triage.measures import rates
 
     frame = rates(counter.count(policy.thresholds)).frame()
     rows = frame[(frame["grouping"] == "") & (frame["measure"] == "sensitivity") & (frame["cases"] == "all")]
-    thresholds = [policy.thresholds.get(kind, float("nan")) for kind in rows["lesion_type"]]
+    set_at = policy.thresholds
+    thresholds = [_down(set_at[kind]) if kind in set_at else "–" for kind in map(LesionType, rows["lesion_type"])]
     return rows[["lesion_type", "count", "n", "value", "low", "high", "remark"]].assign(threshold=thresholds)
 
 
-def _print_case_mix(counter: CaseCounter, policy: TriagePolicy, path: Path) -> None:
+def _down(threshold: float) -> str:
+    """Four digits, never more than `threshold`: rounded up it would miss the very case that a guarantee rests on."""
+    return f"{Context(prec=4, rounding=ROUND_FLOOR).create_decimal(repr(threshold)):f}"
+
+
+def _mix(path: Path | None) -> CaseMix | None:
     from derm_kit.triage.case_mix import CaseMix
+
+    return CaseMix.read(path) if path else None
+
+
+def _print_case_mix(counter: CaseCounter, policy: TriagePolicy, mix: CaseMix) -> None:
     from derm_kit.triage.tuning import in_case_mix
 
-    found = in_case_mix(counter, policy.thresholds, CaseMix.read(path))
+    found = in_case_mix(counter, policy.thresholds, mix)
     _print(found.table, f"In the case mix {found.name!r}: any cancer, assessed cases")
     for sentence in found.sentences:
         console.print(plain(sentence))
@@ -181,14 +198,23 @@ def _print(frame: pd.DataFrame, title: str) -> None:
     console.print(table)
 
 
+def _require_new(out: Path | None) -> None:
+    """Refuse to write over a file, the run itself among them, before anything is computed."""
+    if out is not None and (out.exists() or out.is_symlink()):
+        raise DermKitError(
+            "results are written to a new file, so that none is lost; this one exists",
+            case=str(out),
+            next_step="Name a file that does not exist.",
+        )
+
+
 def _write_policy(policy: TriagePolicy, out: Path) -> None:
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(policy.model_dump_json(indent=2) + "\n")
     except OSError as error:
-        exists = isinstance(error, FileExistsError)
         raise DermKitError(
-            "a policy is written to a new file, so that none is lost" if exists else "the policy must be writable",
+            "the policy must be writable",
             case=str(out),
             value=error.strerror,
             next_step="Name a file that does not exist, in a folder that may be written.",

@@ -18,14 +18,18 @@ export default {
     box.max = model.get("max");
     box.step = "any";
     box.setAttribute("aria-label", `${model.get("label")}, threshold as a number`);
-    el.append(name, slider, box);
+    const worth = document.createElement("div");
+    worth.className = "dk-slider-worth";
+    el.append(name, slider, box, worth);
 
     const place = (value) => Math.round((STEPS * (Math.log10(value) - low)) / (high - low));
+    let said = "";
     const show = () => {
+      if (said !== model.get("worth")) worth.innerHTML = said = model.get("worth");
       const value = model.get("value");
       if (Number(slider.value) !== place(value)) slider.value = place(value);
       if (document.activeElement !== box) box.value = Number(value.toPrecision(4));
-      slider.setAttribute("aria-valuetext", String(Number(value.toPrecision(3))));
+      slider.setAttribute("aria-valuetext", [Number(value.toPrecision(3)), model.get("says")].filter(Boolean).join(": "));
     };
     const send = (value) => {
       model.set("value", value);
@@ -37,7 +41,8 @@ export default {
       if (box.value !== "" && value >= model.get("min") && value <= model.get("max")) send(value);
       else box.value = Number(model.get("value").toPrecision(4));
     });
-    model.on("change:value", show);
+    model.on("change:value change:says change:worth", show);
     show();
+    return () => model.off("change:value change:says change:worth", show);
   },
 };

@@ -2,349 +2,303 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
-from html import escape
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import ipywidgets as w
-import numpy as np
 
-from derm_kit.cases.pictures import picture_of
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import FLAGGED, LesionType
 from derm_kit.model.card import default_model, load_card
 from derm_kit.model.reference import REFERENCE_FILE
-from derm_kit.model.run import ScoreRun, read_run
-from derm_kit.panels import tuning_words
-from derm_kit.panels.inputs import Address, ThresholdSlider
-from derm_kit.panels.parts import Panel, guarded, notice_html, page, scores_html, section
+from derm_kit.model.run import read_run
+from derm_kit.panels import tuning_words as words
+from derm_kit.panels.parts import Panel, guarded, notice_html
 from derm_kit.panels.tables import download_html, table_html
+from derm_kit.panels.tuning_cases import case_html
 from derm_kit.panels.tuning_charts import TuningCharts
+from derm_kit.panels.tuning_controls import Controls, still
+from derm_kit.panels.tuning_groups import TruthChecks, groups_html
+from derm_kit.panels.tuning_proposal import ProposalPanel
+from derm_kit.panels.tuning_setting import LESSON, Setting, preset
+from derm_kit.panels.tuning_source import Source, SourcePanel
 from derm_kit.triage.case_mix import CaseMix
-from derm_kit.triage.changes import compare
-from derm_kit.triage.counts import CaseCounter
-from derm_kit.triage.guarantee import Guarantee, lost_guarantees
-from derm_kit.triage.measures import confusion, likelihood_ratios, rates
+from derm_kit.triage.changes import Changes, compare
+from derm_kit.triage.counts import CaseCounter, Counts
+from derm_kit.triage.guarantee import lost_guarantees
+from derm_kit.triage.measures import Rates, confusion, likelihood_ratios, rates
 from derm_kit.triage.policy import TriagePolicy
 from derm_kit.triage.prevalence import compare_npvs
-from derm_kit.triage.proposal import propose
+from derm_kit.triage.proposal import ChangeProposal, propose
 from derm_kit.triage.tuning import in_case_mix, targets_for, tune, with_thresholds
 
+ONE_MOVE_S = 1.0
 CANCERS = "|".join(t for t in LesionType if t.cancer)
-Thresholds = dict[LesionType, float]
 
 
 @dataclass(frozen=True)
-class Setting:
-    """All that the officer set: what undo and redo go through, and what the address holds."""
+class Opened:
+    """A source made ready: what is worked out once, whatever is set."""
 
-    thresholds: Thresholds
-    guarantees: tuple[Guarantee, ...] = field(default=(), compare=False)
+    source: Source
+    counter: CaseCounter
+    charts: TuningCharts
+    truth: TruthChecks
+    in_force: Counts
+    start: Setting
 
-    def text(self) -> str:
-        """As the address holds it."""
-        return json.dumps({t.value: float(f"{v:.6g}") for t, v in self.thresholds.items()}, separators=(",", ":"))
+    @classmethod
+    def of(cls, source: Source) -> Opened:
+        """Raises PolicyError where the policy in force cannot be read on the scores."""
+        counter = CaseCounter(source.run, source.policy)
+        thresholds = {t: source.policy.thresholds[t] for t in FLAGGED if t in source.policy.thresholds}
+        targets = {t: target for t, target in targets_for(counter).items() if t in thresholds}
+        before = counter.count(thresholds)
+        return cls(source, counter, TuningCharts(counter), TruthChecks(counter), before, Setting(thresholds, targets))
+
+    @property
+    def groupings(self) -> tuple[str, ...]:
+        """Names of the ways to part the cases."""
+        return tuple(grouping.name for grouping in self.counter.groupings)
+
+
+@dataclass(frozen=True)
+class WorkedOut:
+    """What a setting does: figures, the HTML of each place of the page, each type's worth in words and aloud."""
+
+    rates: Rates
+    changes: Changes
+    html: dict[str, str]
+    worth: dict[LesionType, tuple[str, str]]
 
 
 class ThresholdsPanel(Panel):
-    """Sliders, their worth, changes and a proposal; `set()` is the one way a threshold changes."""
+    """`setting` is all that the officer set; `set()` is the one way it changes, and what it does is shown after it."""
 
-    def __init__(self, run: ScoreRun, policy: TriagePolicy) -> None:
+    def __init__(self, source: Source, policy: TriagePolicy) -> None:
         super().__init__()
-        self._counter = CaseCounter(run, policy)
-        self._charts = TuningCharts(self._counter)
-        self._types = tuple(t for t in FLAGGED if t in policy.thresholds)
-        self.setting = Setting(dict(policy.thresholds))
+        self.controls = Controls()
+        self.source = SourcePanel(source, policy, self._open)
+        self.proposal = ProposalPanel(self._propose)
+        self._showing = False
+        self._moved: LesionType | None = None
+        self._moved_at = 0.0
         self._past: list[Setting] = []
         self._future: list[Setting] = []
-        self._showing = False
-        self._build()
-        self._show()
+        self._wire()
+        self._open(source)
+        self.view = self.controls.frame(self.notice, self.source.view, self.proposal.view)
 
     @property
     def policy(self) -> TriagePolicy:
         """The policy in force with the thresholds as they are set."""
-        return with_thresholds(self._counter.policy, self.setting.thresholds)
+        return with_thresholds(self.opened.source.policy, self.setting.thresholds)
 
     @guarded
-    def set(self, setting: Setting) -> None:
-        """Take other thresholds and show what they do; those that no policy allows change nothing."""
-        with_thresholds(self._counter.policy, setting.thresholds)
+    def set(self, setting: Setting, said: str = "", *, together: bool = False) -> None:
+        """Take another setting and show what it does; one that cannot be worked out changes nothing.
+
+        `together` with the change before it, it is undone.
+        """
+        try:
+            with_thresholds(self.opened.source.policy, setting.thresholds)
+            worked = self._work_out(self.opened, setting)
+        except Exception:
+            self._show_inputs()
+            raise
         if setting != self.setting:
-            self._past.append(self.setting)
-            self._future = []
-        self.setting = setting
-        self.notice.value = ""
-        self._show()
+            if not (together and self._past):
+                self._past.append(self.setting)
+            self._future.clear()
+        if not together:
+            self._moved = None
+        self._show(setting, worked)
+        self.notice.value = notice_html("info", said) if said else ""
 
     @guarded
     def find(self) -> None:
-        """Set the highest thresholds that hold the targets; a refused type keeps its own."""
-        targets = {t: box.value / 100 for t, box in self.targets.items() if box.value}
-        tuned = tune(self._counter, targets, confidence=self.confidence.value / 100)
-        self.set(Setting(dict(tuned.policy.thresholds), tuned.guarantees))
+        """Set the highest thresholds that hold the targets; a refused type keeps that of the policy in force."""
+        setting = self.setting
+        targets = {t: target for t, target in setting.targets.items() if target}
+        tuned = tune(self.opened.counter, targets, confidence=setting.confidence, within=setting.within)
+        thresholds = {t: tuned.policy.thresholds[t] for t in setting.thresholds}
+        self.set(replace(setting, thresholds=thresholds, guarantees=tuned.guarantees))
 
     @guarded
     def step(self, back: bool) -> None:
         """Undo or redo."""
         here, there = (self._past, self._future) if back else (self._future, self._past)
         if here:
+            worked = self._work_out(self.opened, here[-1])
             there.append(self.setting)
-            self.setting = here.pop()
+            self._moved = None
+            self._show(here.pop(), worked)
             self.notice.value = ""
-            self._show()
-
-    # widgets
-
-    def _build(self) -> None:
-        policy, run = self._counter.policy, self._counter.run
-        self.sliders = {t: ThresholdSlider(label=t.label, value=policy.thresholds[t]) for t in self._types}
-        self.worth = {t: w.HTML() for t in self._types}
-        for t, slider in self.sliders.items():
-            slider.observe(lambda change, t=t: self._on_slider(t, change["new"]), "value")
-        self.targets = {
-            t: w.BoundedFloatText(value=100 * target, min=0, max=99.9, step=1, description=t.label)
-            for t, target in targets_for(self._counter).items()
-            if t in self._types
-        }
-        self.confidence = w.BoundedFloatText(value=95, min=50, max=99.9, step=1, description="Confidence")
-        self.find_button = _button("Find the safest thresholds", lambda _: self.find())
-        self.undo_button = _button("Undo", lambda _: self.step(True), second=True)
-        self.redo_button = _button("Redo", lambda _: self.step(False), second=True)
-        self.back_button = _button("Back to the policy in force", lambda _: self.set(self._in_force()), second=True)
-        self.cancer_share = w.BoundedFloatText(value=0, min=0, max=100, step=0.1, description="Cancers in 100 lesions")
-        self.cancer_share.observe(lambda _: self._on_share(), "value")
-        self.lesson_button = _button("What prevalence does to an NPV", lambda _: self._tell_lesson(), second=True)
-        self.case = w.Dropdown(options=[("Choose a case…", "")], description="Case")
-        self.case.observe(lambda _: self._show_case(), "value")
-        groupings = [g.name for g in self._counter.groupings]
-        self.grouping = w.Dropdown(options=groupings, description="By") if groupings else w.HTML("Nothing is recorded.")
-        if groupings:
-            self.grouping.observe(lambda _: self._show_groups(), "value")
-        self.curve_of = w.Dropdown(options=[(t.label, t) for t in self._types], description="Curves of")
-        self.curve_of.observe(lambda _: self._show_curves(), "value")
-        self.rationale = w.Textarea(description="Why", placeholder="What the change is for, and which harm it accepts")
-        self.files_button = _button("Make files of these tables", lambda _: self._make_files(), second=True)
-        self.propose_button = _button("Propose this change", lambda _: self._propose())
-        self.address = Address()
-        self.address.observe(lambda change: self._on_address(change["new"]), "opened_with")
-        names = (
-            "summary",
-            "guarantees",
-            "changes",
-            "moved",
-            "one_case",
-            "groups",
-            "curves",
-            "mix",
-            "proposal",
-            "files",
-            "tables",
-        )
-        self.shown = {name: w.HTML() for name in names}
-        labelled = int((run.cases["truth"] != "").sum())
-        about = (
-            f"<p>{len(run):,} cases, {labelled:,} with known truth. Policy in force: "
-            f"<strong>{escape(policy.name)}</strong>, version {escape(policy.version)}. No source names the patient: "
-            "intervals assume independent lesions.</p>"
-        )
-        rows = [w.VBox([self.sliders[t], self.worth[t]]) for t in self._types]
-        buttons = w.HBox([self.undo_button, self.redo_button, self.back_button])
-        buttons.add_class("dk-buttons")
-        targets = w.VBox([*self.targets.values(), self.confidence, self.find_button, self.shown["guarantees"]])
-        targets.add_class("dk-targets")
-        self.view = page(
-            "Tune thresholds",
-            "What each threshold is worth, what a change would do, and to whom. Nothing here changes a device.",
-            self.address,
-            section("What the policy does", w.HTML(about), self.shown["summary"]),
-            section("Thresholds", self.notice, *rows, buttons),
-            section("Targets", w.HTML("<p>Sensitivity to hold, in per cent; 0 leaves a type as it is.</p>"), targets),
-            section("What changes against the policy in force", self.shown["changes"]),
-            section("The cases that change sides", self.shown["moved"], self.case, self.shown["one_case"]),
-            section("Subgroups", self.grouping, self.shown["groups"]),
-            section("At my clinic", self.cancer_share, self.lesson_button, self.shown["mix"]),
-            section("Curves", self.curve_of, self.shown["curves"]),
-            section("All rates", self.shown["tables"], self.files_button, self.shown["files"]),
-            section("Propose this change", self.rationale, self.propose_button, self.shown["proposal"]),
-        )
 
     # officer -> setting
 
-    def _in_force(self) -> Setting:
-        return Setting(dict(self._counter.policy.thresholds))
+    def _wire(self) -> None:
+        c = self.controls
+        for t, slider in c.sliders.items():
+            slider.observe(lambda change, t=t: self._move(t, change["new"]), "value")
+        for t, box in c.targets.items():
+            box.observe(lambda change, t=t: self._aim(t, change["new"] / 100), "value")
+        c.confidence.observe(lambda change: self._enter(confidence=change["new"] / 100), "value")
+        c.within.observe(lambda change: self._enter(within=change["new"]), "value")
+        c.cancers.observe(lambda change: self._enter(cancers=change["new"] / 100, lesson=False), "value")
+        c.picker.observe(lambda change: self._enter(case=change["new"]), "chosen")
+        c.preset.observe(lambda change: self._take_preset(change["new"]), "value")
+        c.address.observe(lambda change: self._on_address(change["new"]), "opened_with")
+        c.find.on_click(lambda _: self.find())
+        c.undo.on_click(lambda _: self.step(True))
+        c.redo.on_click(lambda _: self.step(False))
+        c.back.on_click(lambda _: self._enter(thresholds=self.opened.start.thresholds, guarantees=()))
+        c.make_files.on_click(lambda _: self._make_files())
+        for choice in (c.grouping, c.curve_of, c.every_rate):
+            choice.observe(lambda _: self._enter(), "value")
 
-    def _on_slider(self, lesion_type: LesionType, value: float) -> None:
+    def _enter(self, **fields: Any) -> None:  # noqa: ANN401 - fields of a setting
         if not self._showing:
-            self.set(replace(self.setting, thresholds=self.setting.thresholds | {lesion_type: value}))
+            self.set(replace(self.setting, **fields))
+
+    def _move(self, lesion_type: LesionType, threshold: float) -> None:
+        """A slider's moves that follow each other within ONE_MOVE_S are one change."""
+        if self._showing:
+            return
+        together = self._moved == lesion_type and monotonic() - self._moved_at < ONE_MOVE_S
+        thresholds = self.setting.thresholds | {lesion_type: threshold}
+        self.set(replace(self.setting, thresholds=thresholds), together=together)
+        self._moved, self._moved_at = lesion_type, monotonic()
+
+    def _aim(self, lesion_type: LesionType, target: float) -> None:
+        self._enter(targets=self.setting.targets | {lesion_type: target})
+
+    def _take_preset(self, name: str) -> None:
+        if name and not self._showing:
+            self.set(*preset(name, self.opened.start, self.setting))
 
     @guarded
     def _on_address(self, text: str) -> None:
-        try:
-            given = {LesionType(name): float(value) for name, value in json.loads(text).items()}
-        except (ValueError, AttributeError, TypeError):
-            raise DermKitError(
-                "the part of the address after # holds thresholds as this page wrote them",
-                value=text[:80],
-                next_step="Open the page without it; the policy in force is shown.",
-            ) from None
-        if set(given) != set(self._types):
-            raise DermKitError(
-                "the address holds a threshold for each type of the policy in force",
-                value=", ".join(sorted(given)),
-                next_step="Open the page without it; the policy in force is shown.",
-            )
-        self.set(Setting(given))
+        if text:
+            self.controls.address.opened_with = ""
+            self.set(Setting.from_text(text, self.opened.start, self.opened.groupings))
 
-    # setting -> view
-
-    def _show(self) -> None:
+    def _open(self, source: Source) -> None:
+        """Start anew with other scores; raises where they cannot be judged, and then nothing has changed."""
+        opened = Opened.of(source)
+        worked = self._work_out(opened, opened.start)
+        self.opened = opened
+        self._past.clear()
+        self._future.clear()
         self._showing = True
         try:
-            for t, slider in self.sliders.items():
-                slider.value = self.setting.thresholds[t]
+            self.controls.offer(tuple(opened.start.thresholds), opened.groupings)
         finally:
             self._showing = False
-        self._rates = rates(self._counter.count(self.setting.thresholds))
-        standing = self._standing()
-        for t in self._types:
-            self.worth[t].value = tuning_words.worth_html(self._rates, t, standing[t])
-        self.shown["summary"].value = tuning_words.summary_html(self._rates, self._types)
-        self.shown["guarantees"].value = tuning_words.guarantees_html(self.setting.guarantees)
-        self._changes = compare(self._counter, self._counter.policy.thresholds, self.setting.thresholds)
-        self.shown["changes"].value = tuning_words.changes_html(self._changes)
-        self.shown["moved"].value = tuning_words.moved_html(self._changes.moved)
-        cases = self._changes.moved["case_id"].head(tuning_words.SHOWN_CASES)
-        self.case.options = [("Choose a case…", ""), *((c, c) for c in cases)]
-        self.undo_button.disabled, self.redo_button.disabled = not self._past, not self._future
-        self.propose_button.disabled = self._changes.moved.empty and self.setting == self._in_force()
-        self.shown["proposal"].value = self.shown["files"].value = ""
-        self.address.state = "" if self.setting == self._in_force() else self.setting.text()
-        self._show_groups()
-        self._show_mix()
-        self._show_curves()
-        self._show_tables()
-
-    def _standing(self) -> dict[LesionType, str]:
-        """Whether each threshold is guaranteed as it stands."""
-        found = {g.lesion_type: g for g in self.setting.guarantees}
-        set_by = {t: g.threshold for t, g in found.items() if g.threshold is not None}
-        lost = lost_guarantees(self._last_found(), self.setting.thresholds, tuple(set_by)) if set_by else {}
-        words = {}
-        for t in self._types:
-            if t in lost:
-                words[t] = f"Not guaranteed: {lost[t]}."
-            elif t in set_by:
-                words[t] = f"Guaranteed at {100 * found[t].target:g}%."
-            else:
-                words[t] = "Not guaranteed."
-        return words
-
-    def _last_found(self) -> Thresholds:
-        """The thresholds as "find" set them, which the guarantees speak of."""
-        found = {g.lesion_type: g.threshold for g in self.setting.guarantees if g.threshold is not None}
-        return dict(self._counter.policy.thresholds) | found
-
-    def _show_groups(self) -> None:
-        if not self._counter.groupings:
-            return
-        wanted = {
-            self._rates.place("cancers flagged"): "Cancers flagged",
-            self._rates.place("sensitivity", LesionType.MELANOMA): "Melanoma, sensitivity",
-            self._rates.place("benign not flagged"): "Benign, not flagged",
-        }
-        parts = []
-        for place, words in wanted.items():
-            found = self._rates.of_grouping(self.grouping.value, [place])
-            table, gap = found.frame().iloc[1:], found.differences()
-            table = table[["group", "count", "n", "value", "low", "high", "remark"]].reset_index(drop=True)
-            table.insert(6, "less the rest", gap["difference"])
-            table.insert(7, "from", gap["low"])
-            table.insert(8, "to", gap["high"])
-            parts.append(table_html(table, f"{words}, by {self.grouping.value}"))
-        self.shown["groups"].value = "".join(parts)
-
-    @guarded
-    def _on_share(self) -> None:
+        self._show(opened.start, worked)
         self.notice.value = ""
-        self._show_mix()
 
-    def _show_mix(self) -> None:
-        if not self.cancer_share.value:
-            self.shown["mix"].value = "<p>Say how many of 100 lesions at your clinic are cancers.</p>"
-            return
-        share = self.cancer_share.value / 100
-        mix = CaseMix.of({CANCERS: share}, name="at my clinic", source="as entered on this page")
-        found = in_case_mix(self._counter, self.setting.thresholds, mix)
-        said = "".join(f"<p>{escape(line)}</p>" for line in found.sentences)
-        self.shown["mix"].value = table_html(found.table, "Any cancer, assessed cases, 95% interval") + said
+    # setting -> figures and words
 
-    @guarded
-    def _tell_lesson(self) -> None:
-        """The published pair of domain knowledge: an NPV of 98.9% at 2.7% beside one of 99.8% at 1.5%."""
-        found = compare_npvs(0.989, 0.027, 0.998, 0.015)
-        self.shown["mix"].value = notice_html("info", found.sentence)
+    def _work_out(self, opened: Opened, setting: Setting) -> WorkedOut:
+        c, counter, in_force = self.controls, opened.counter, opened.start.thresholds
+        counts = counter.count(setting.thresholds)
+        found, changes = rates(counts), compare(counter, in_force, setting.thresholds)
+        grouping, curve_of = still(c.grouping.value, opened.groupings), still(c.curve_of.value, tuple(in_force))
+        html = {
+            "summary": words.summary_html(found, tuple(in_force)),
+            "guarantees": words.guarantees_html(setting.guarantees, in_force),
+            "changes": words.changes_html(changes, confusion(opened.in_force), confusion(counts)),
+            "moved": words.moved_html(changes.moved),
+            "one_case": case_html(counter.run, changes.moved, setting.case, setting.thresholds),
+            "groups": groups_html(found, grouping)
+            if opened.groupings
+            else "<p>Nothing to part cases by is recorded.</p>",
+            "truth": opened.truth.html(setting.thresholds),
+            "mix": self._mix_html(counter, setting, found),
+            "curves": opened.charts.html(curve_of or next(iter(in_force)), setting.thresholds),
+            "rates": _rates_html(found) if c.every_rate.value else "",
+            "files": "",
+        }
+        lost = _lost(setting, in_force)
+        by_type = {g.lesion_type: g for g in setting.guarantees}
+        worth = {
+            t: (words.worth_html(found, t, words.standing(by_type.get(t), lost.get(t))), words.worth_aloud(found, t))
+            for t in in_force
+        }
+        return WorkedOut(found, changes, html, worth)
 
-    def _show_curves(self) -> None:
-        kind = self.curve_of.value
-        self.shown["curves"].value = self._charts.html(kind, self.setting.thresholds)
+    def _mix_html(self, counter: CaseCounter, setting: Setting, found: Rates) -> str:
+        if not setting.cancers:
+            return "<p>Say under “What to hold” how many of 100 lesions at your clinic are cancers.</p>"
+        lesson = notice_html("info", compare_npvs(*LESSON).sentence) if setting.lesson else ""
+        try:
+            mix = CaseMix.of({CANCERS: setting.cancers}, name="at my clinic", source="as entered on this page")
+            return lesson + words.mix_html(in_case_mix(counter, setting.thresholds, mix), found)
+        except DermKitError as error:
+            return lesson + notice_html("warning", str(error))
 
-    def _show_tables(self) -> None:
-        frame = self._rates.frame()
-        over_all = frame[(frame["grouping"] == "") & (frame["n"] > 0)].drop(columns=["grouping", "group"])
-        counts = confusion(self._counter.count(self.setting.thresholds))
-        self.shown["tables"].value = (
-            table_html(over_all, "Every rate, 95% interval by Clopper-Pearson")
-            + table_html(likelihood_ratios(self._rates), "Likelihood ratios of any cancer, assessed cases")
-            + table_html(counts[counts.sum(axis=1) > 0].reset_index(), "Calls by truth")
-        )
+    # figures and words -> view
+
+    def _show(self, setting: Setting, worked: WorkedOut) -> None:
+        self.setting, self.worked = setting, worked
+        self._show_inputs()
+        c, start = self.controls, self.opened.start
+        for name, html in worked.html.items():
+            c.shown[name].value = html
+        for t, (html, aloud) in worked.worth.items():
+            with c.sliders[t].hold_sync():
+                c.sliders[t].worth, c.sliders[t].says = html, aloud
+        c.undo.disabled, c.redo.disabled = not self._past, not self._future
+        c.back.disabled = setting.thresholds == start.thresholds
+        self.proposal.forget(setting.thresholds != start.thresholds)
+        plain = setting == start and not setting.case
+        c.address.state = "" if plain or self.opened.source.uploaded else setting.text()
+
+    def _show_inputs(self) -> None:
+        self._showing = True
+        try:
+            self.controls.show(self.setting)
+        finally:
+            self._showing = False
 
     @guarded
     def _make_files(self) -> None:
         """Links that keep every rate, subgroups and all, and the cases that change sides."""
-        self.shown["files"].value = (
-            f"<p class='dk-keep'>Every rate: {download_html(self._rates.frame(), 'rates')} Subgroups against the rest: "
-            f"{download_html(self._rates.differences(), 'differences')} Cases that change sides: "
-            f"{download_html(self._changes.moved, 'cases-that-change-sides')}</p>"
-        )
+        found, changes = self.worked.rates, self.worked.changes
+        tables = {
+            "Every rate": (found.frame(), "rates"),
+            "Subgroups against the rest": (found.differences(), "differences"),
+            "Changes by type": (changes.by_type(), "changes-by-type"),
+            "Cases that change sides": (changes.moved, "cases-that-change-sides"),
+        }
+        links = "".join(f"<li>{what}: {download_html(*table)}</li>" for what, table in tables.items())
+        self.controls.shown["files"].value = f"<ul class='dk-keep'>{links}</ul>"
 
-    @guarded
-    def _show_case(self) -> None:
-        chosen = self.case.value
-        if not chosen:
-            self.shown["one_case"].value = ""
-            return
-        row = int(np.flatnonzero(self._counter.run.scores["case_id"] == chosen)[0])
-        moved = self._changes.moved.set_index("case_id").loc[chosen]
-        picture = picture_of(chosen)
-        words = (
-            f"<p><strong>{escape(chosen)}</strong>: {escape(str(moved['truth']) or 'truth unknown')}; called "
-            f"{escape(moved['before'])} before, {escape(moved['after'])} after.</p>"
-        )
-        shown = tuning_words.picture_html(picture) if picture else "<p>Its picture is not on this machine.</p>"
-        scores = self._counter.run.matrix[row]
-        called = moved["after"]
-        suspected = LesionType(called) if called in {t.value for t in FLAGGED} else None
-        self.shown["one_case"].value = words + shown + scores_html(scores, self.setting.thresholds, suspected)
-
-    @guarded
-    def _propose(self) -> None:
-        made = propose(self._counter, self.policy, self.rationale.value, self.setting.guarantees)
-        self.shown["proposal"].value = tuning_words.proposal_html(made.model_dump_json(indent=2))
+    def _propose(self, rationale: str) -> ChangeProposal:
+        lost = _lost(self.setting, self.opened.start.thresholds)
+        standing = tuple(g for g in self.setting.guarantees if g.lesion_type not in lost)
+        return propose(self.opened.counter, self.policy, rationale, standing)
 
 
 def thresholds_page(run: Path | None = None) -> w.VBox:
     """The page for a run with truth (a run folder, joined parquet or CSV), or for the shipped reference cohort."""
-    card = load_card(default_model())
-    scores = read_run(run or default_model() / REFERENCE_FILE)
-    return ThresholdsPanel(scores, TriagePolicy.from_card(card)).view
+    policy = TriagePolicy.from_card(load_card(default_model()))
+    return ThresholdsPanel(Source.of(read_run(run or default_model() / REFERENCE_FILE), policy), policy).view
 
 
-def _button(words: str, then: Any, *, second: bool = False) -> w.Button:  # noqa: ANN401 - any callback of a button
-    button = w.Button(description=words)
-    if second:
-        button.add_class("dk-second")
-    button.on_click(then)
-    return button
+def _lost(setting: Setting, in_force: dict[LesionType, float]) -> dict[LesionType, str]:
+    """The guarantees that no longer stand since the last search, each with its reason."""
+    found = {g.lesion_type: g.threshold for g in setting.guarantees if g.threshold is not None}
+    return lost_guarantees(in_force | found, setting.thresholds, tuple(found))
+
+
+def _rates_html(found: Rates) -> str:
+    frame = found.frame()
+    over_all = frame[(frame["grouping"] == "") & (frame["n"] > 0)].drop(columns=["grouping", "group"])
+    heads = {"lesion_type": "type", "n": "of", "value": "share", "low": "from", "high": "to"}
+    return table_html(over_all, "Every rate, 95% interval by Clopper-Pearson", heads) + table_html(
+        likelihood_ratios(found), "Likelihood ratios of any cancer, assessed cases", heads
+    )

@@ -39,9 +39,11 @@ class TuningCharts:
             1 - roc["specificity"].to_numpy(), roc["sensitivity"].to_numpy(),
         )  # fmt: skip
         some = roc.iloc[np.unique(np.linspace(0, len(roc) - 1, TABLE_ROWS).astype(int))]
+        missing = "" if roc["sensitivity"].notna().all() else "No case of this type here."
         drawn = chart_html(
-            f"ROC of {kind.label.lower()}", ("1 - specificity", "sensitivity"), [line, dot], pd.concat([some, at])
-        )
+            f"ROC of {kind.label.lower()}", ("1 − specificity", "sensitivity"), [line, dot],
+            pd.concat([some, at]).sort_values("threshold", ascending=False), remark=missing,
+        )  # fmt: skip
         return f"<div class='dk-charts'>{drawn}{calibration}{self._decision(thresholds)}</div>"
 
     def _of(self, kind: LesionType) -> tuple[pd.DataFrame, str]:
@@ -51,10 +53,12 @@ class TuningCharts:
             bins = calibration_curve(score, positive)
             even = Series("perfect calibration", np.array([0.0, 1.0]), np.array([0.0, 1.0]), "third")
             found = Series(
-                "share with that truth at each mean score",
+                "share with that truth at each mean score, with its 95% interval",
                 bins["mean_score"].to_numpy(),
                 bins["share"].to_numpy(),
                 "dots",
+                bins["low"].to_numpy(),
+                bins["high"].to_numpy(),
             )
             drawn = chart_html(
                 f"Calibration of {kind.label.lower()}", ("mean score", "share of cases"), [even, found], bins
@@ -78,8 +82,8 @@ class TuningCharts:
         )
         names = {"policy": "line", "summed score": "other", "refer all": "third"}
         lines = [Series(name, PROBABILITIES, numbers[name].to_numpy(), kind) for name, kind in names.items()]  # type: ignore[arg-type]
-        top = float(np.nanmax([0.05, numbers[["policy", "summed score"]].to_numpy().max()]))
+        top = float(np.nanmax([0.05, *numbers[["policy", "summed score"]].to_numpy().ravel()]))
         return chart_html(
             "Decision curve of any cancer", ("threshold probability", "net benefit"), lines, numbers.iloc[::5],
-            x_range=(0, 0.5), y_range=(min(0.0, -0.05 * top), round(top * 1.1, 2)),
+            x_range=(0, 0.5), y_range=(-0.05 * top, round(top * 1.1, 2)), remark=str(by_score["remark"].iloc[0]),
         )  # fmt: skip

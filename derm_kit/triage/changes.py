@@ -115,7 +115,7 @@ def _moved(counter: CaseCounter, old: npt.NDArray[np.uint8], new: npt.NDArray[np
     scores = counter.run.matrix[rows, np.minimum(deciding, len(LESION_TYPES) - 1)] if len(rows) else np.zeros(0)
     made = pd.DataFrame(
         {
-            "case_id": counter.run.scores["case_id"].to_numpy()[rows],
+            "case_id": counter.run.scores["case_id"].iloc[rows].to_numpy(object),
             "truth": texts[truth_codes],
             "before": names[old[rows]],
             "after": names[new[rows]],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ class Rates:
     low: FloatArray
     high: FloatArray
     level: float
-    method: Interval
+    method: str
 
     @property
     def value(self) -> FloatArray:
@@ -126,6 +127,7 @@ def rates(
     return Rates(counts.strata, wanted, count, n, low, high, level, method)
 
 
+@lru_cache(maxsize=8)
 def measures(truths: Truths) -> tuple[Measure, ...]:
     """All rates that counts over these truths (U) allow, in the order in which an officer reads them."""
     return tuple(_measures(truths))
@@ -179,6 +181,19 @@ def likelihood_ratios(found: Rates, row: int = 0) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["measure", "value", "low", "high", "remark"])
 
 
+def net_benefits(found: Rates, threshold_probs: npt.ArrayLike, row: int = 0) -> FloatArray:
+    """Net benefit of a policy's flags for any cancer at each p of `threshold_probs` (T,): assessed cases, one stratum.
+
+    As `benefit.net_benefit` of calls, in true positives per case; NaN without a case.
+    """
+    caught = found.place("cancers flagged", assessed=True)
+    cleared = found.place("no cancer, not flagged", assessed=True)
+    p: FloatArray = np.asarray(threshold_probs, np.float64)
+    n = int(found.n[row, caught] + found.n[row, cleared])
+    alarms = found.n[row, cleared] - found.count[row, cleared]
+    return (found.count[row, caught] - alarms * p / (1 - p)) / n if n else np.full(p.shape, np.nan)
+
+
 def confusion(counts: Counts, row: int = 0) -> pd.DataFrame:
     """Cases of exactly one type (rows) by call (columns, as CALLS) in one stratum; attrs count those left out."""
     table = np.zeros((len(LESION_TYPES), len(CALLS)), dtype=np.int64)
@@ -195,8 +210,10 @@ def confusion(counts: Counts, row: int = 0) -> pd.DataFrame:
 
 def _ratio(a: int, m: int, b: int, n: int, level: float) -> tuple[float, float, float, str]:
     """(a / m) / (b / n) with its interval and a remark."""
-    if not (m and n and b):
+    if not (m and n):
         return np.nan, np.nan, np.nan, "undefined: a side has no case"
+    if not b:
+        return np.nan, np.nan, np.nan, "undefined: no case on the lower side"
     value = (a / m) / (b / n)
     if not a:
         return value, np.nan, np.nan, "no interval: no case on the upper side"
@@ -205,13 +222,17 @@ def _ratio(a: int, m: int, b: int, n: int, level: float) -> tuple[float, float, 
 
 
 def _frame(strata: tuple[tuple[str, str], ...], wanted: tuple[Measure, ...]) -> pd.DataFrame:
+    names = tuple((m.name, m.lesion_type or "", "assessed" if m.assessed else "all") for m in wanted)
+    return _names(strata, names).copy(deep=False)
+
+
+@lru_cache(maxsize=16)
+def _names(strata: tuple[tuple[str, str], ...], wanted: tuple[tuple[str, str, str], ...]) -> pd.DataFrame:
+    """The columns of text of a table of rates: the same for every step of a slider, and slow to make."""
     grouping, group = zip(*strata, strict=True) if strata else ((), ())
+    measure, lesion_type, cases = zip(*wanted, strict=True) if wanted else ((), (), ())
     rows = {"grouping": grouping, "group": group}
-    columns = {
-        "measure": [m.name for m in wanted],
-        "lesion_type": [m.lesion_type or "" for m in wanted],
-        "cases": ["assessed" if m.assessed else "all" for m in wanted],
-    }
+    columns = {"measure": measure, "lesion_type": lesion_type, "cases": cases}
     repeated = {name: np.repeat(np.array(texts, dtype=object), len(wanted)) for name, texts in rows.items()}
     return pd.DataFrame(
         repeated | {name: np.tile(np.array(texts, dtype=object), len(strata)) for name, texts in columns.items()}

@@ -16,7 +16,7 @@ from derm_kit.errors import PolicyError
 from derm_kit.model.run import ScoreRun
 from derm_kit.triage.changes import compare
 from derm_kit.triage.counts import CaseCounter
-from derm_kit.triage.guarantee import Guarantee
+from derm_kit.triage.guarantee import Guarantee, lost_guarantees
 from derm_kit.triage.measures import confusion, rates
 from derm_kit.triage.policy import TriagePolicy
 
@@ -62,14 +62,17 @@ def propose(
 ) -> ChangeProposal:
     """The proposal to replace the counter's policy by `new_policy`, with tables over the counter's cases.
 
-    Only guarantees that speak of a threshold as `new_policy` has it are kept. Raises PolicyError where nothing changes,
-    where anything but name, version and thresholds does, or where the rationale is too short to be one.
+    Only guarantees that still hold in `new_policy` are kept, as `lost_guarantees` says, and every refusal. Raises
+    PolicyError where nothing changes, where anything but name, version and thresholds does, or where the rationale is
+    too short to be one.
     """
     old = counter.policy
     _require_change_of_thresholds(old, new_policy)
     before, after = counter.count(old.thresholds), counter.count(new_policy.thresholds)
     changes = compare(counter, old.thresholds, new_policy.thresholds)
-    kept = [g for g in guarantees if g.threshold is None or g.threshold == new_policy.thresholds.get(g.lesion_type)]
+    found = {g.lesion_type: g.threshold for g in guarantees if g.threshold is not None}
+    lost = lost_guarantees(old.thresholds | found, new_policy.thresholds, found)
+    kept = [g for g in guarantees if g.lesion_type not in lost]
     try:
         return ChangeProposal(
             created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -126,5 +129,5 @@ def _of(guarantee: Guarantee) -> dict[str, Any]:
 
 
 def _records(table: pd.DataFrame) -> Table:
-    rows: Table = json.loads(table.to_json(orient="records", double_precision=10))
+    rows: Table = json.loads(table.to_json(orient="records", double_precision=15))
     return rows

@@ -91,8 +91,12 @@ def tune(
 
 
 def with_thresholds(policy: TriagePolicy, thresholds: Mapping[LesionType, float]) -> TriagePolicy:
-    """`policy` with other thresholds, its name saying that it was tuned. Raises PolicyError as every policy does."""
-    name = policy.name if policy.name.endswith(TUNED) else policy.name + TUNED
+    """`policy` with `thresholds`, its name saying that it was tuned where any moved.
+
+    Raises PolicyError as every policy does.
+    """
+    moved = policy.thresholds != thresholds and not policy.name.endswith(TUNED)
+    name = policy.name + TUNED if moved else policy.name
     return policy.changed(name=name, thresholds=dict(thresholds))
 
 

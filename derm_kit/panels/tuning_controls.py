@@ -1,0 +1,123 @@
+"""The widgets of the threshold page and where they stand; what they do is wired in `thresholds`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import ipywidgets as w
+
+from derm_kit.lesions import FLAGGED, LesionType
+from derm_kit.panels.inputs import Address, Keeper, Picker, ThresholdSlider
+from derm_kit.panels.parts import page, section
+from derm_kit.panels.tuning_setting import PRESETS, Setting
+
+SHOWN = (
+    "summary", "guarantees", "changes", "moved", "one_case", "groups", "truth", "mix", "curves", "rates",
+    "files",
+)  # fmt: skip
+WITHIN_NOTHING = ("all cases together", "")
+
+
+class Controls:
+    """Inputs by name, `shown` as places for HTML by name (SHOWN)."""
+
+    def __init__(self) -> None:
+        self.sliders = {t: ThresholdSlider(label=t.label) for t in FLAGGED}
+        self.targets = {t: w.BoundedFloatText(min=0, max=99.9, step=1, description=t.label) for t in FLAGGED}
+        self.confidence = w.BoundedFloatText(min=50, max=99.9, step=1, description="Confidence")
+        self.within = w.Dropdown(options=[WITHIN_NOTHING], description="Hold within each group of")
+        self.cancers = w.BoundedFloatText(min=0, max=100, step=0.1, description="Cancers in 100 lesions at my clinic")
+        self.preset = w.Dropdown(
+            options=[("Choose a preset…", ""), *((words, name) for name, words in PRESETS.items())],
+            description="Preset",
+        )
+        self.find = w.Button(description="Find the safest thresholds")
+        self.undo, self.redo = _second("Undo"), _second("Redo")
+        self.back = _second("Back to the policy in force")
+        self.grouping = w.Dropdown(description="By")
+        self.curve_of = w.Dropdown(description="Curves of")
+        self.every_rate = w.Checkbox(description="Show every rate and likelihood ratio", indent=False)
+        self.make_files = _second("Make files of the tables (CSV)")
+        self.picker, self.address, self._keeper = Picker(), Address(), Keeper()
+        self.shown = {name: w.HTML() for name in SHOWN}
+
+    def frame(self, notice: w.HTML, source: w.Widget, proposal: w.Widget) -> w.VBox:
+        """The page, in the order in which an officer thinks."""
+        shown, buttons = self.shown, w.HBox([self.undo, self.redo, self.back])
+        buttons.add_class("dk-buttons")
+        aims = section(
+            "What to hold",
+            self.preset,
+            w.HTML("<p>Sensitivity to hold, in per cent; 0 leaves a type as it is.</p>"),
+            _box("dk-slider-targets", *self.targets.values(), self.confidence, self.within, self.cancers),
+            self.find,
+            shown["guarantees"],
+        )
+        tuned = section(
+            "Thresholds",
+            *self.sliders.values(),
+            buttons,
+        )
+        top = w.Box([aims, tuned])
+        top.add_class("dk-slider-columns")
+        return page(
+            "Tune thresholds",
+            "What each threshold is worth, what a change would do, and to whom. Nothing here changes a device.",
+            self.address, self.picker, self._keeper,
+            section("What the policy does", shown["summary"], source),
+            notice,
+            top,
+            section("What changes against the policy in force", shown["changes"]),
+            section("The cases that change sides", shown["moved"], shown["one_case"]),
+            section("At my clinic", shown["mix"]),
+            section("Subgroups", self.grouping, shown["groups"]),
+            section("How the truth is known", shown["truth"]),
+            section("Curves", self.curve_of, shown["curves"]),
+            section("All figures", self.every_rate, shown["rates"], self.make_files, shown["files"]),
+            section("Propose this change", proposal),
+        )  # fmt: skip
+
+    def offer(self, types: tuple[LesionType, ...], groupings: tuple[str, ...]) -> None:
+        """Only what the scores at hand allow: sliders and curves of `types`, groups by `groupings`."""
+        for t in FLAGGED:
+            display = "" if t in types else "none"
+            self.sliders[t].layout.display = self.targets[t].layout.display = display
+        curve_of, grouping = still(self.curve_of.value, types), still(self.grouping.value, groupings)
+        self.curve_of.options = [(t.label, t) for t in types]
+        self.curve_of.value = curve_of
+        self.within.options = [WITHIN_NOTHING, *((name, name) for name in groupings)]
+        self.grouping.options = groupings
+        self.grouping.value = grouping
+        self.grouping.layout.display = "" if groupings else "none"
+
+    def show(self, setting: Setting) -> None:
+        """The inputs as they are set."""
+        for t, threshold in setting.thresholds.items():
+            self.sliders[t].value = threshold
+        for t, target in setting.targets.items():
+            self.targets[t].value = round(100 * target, 6)
+        self.confidence.value = round(100 * setting.confidence, 6)
+        self.cancers.value = round(100 * setting.cancers, 6)
+        self.within.value = setting.within
+        self.picker.chosen = setting.case
+
+
+T = TypeVar("T")
+
+
+def still(chosen: T | None, options: Sequence[T]) -> T | None:
+    """What is chosen, where it is on offer; else the first that is."""
+    return chosen if chosen in options else next(iter(options), None)
+
+
+def _second(words: str) -> w.Button:
+    button = w.Button(description=words)
+    button.add_class("dk-second")
+    return button
+
+
+def _box(name: str, *children: w.Widget) -> w.VBox:
+    box = w.VBox(children)
+    box.add_class(name)
+    return box
