@@ -28,6 +28,7 @@ check: $(VENV)/.dev ## Style, types and the laws of the house
 bench: $(VENV)/.dev ## Speed as ratios in one run (needs DERM_KIT_DATA)
 	$(BIN)/python -m tests.benchmarks.scoring
 	$(BIN)/python -m tests.benchmarks.pages
+	$(BIN)/python -m tests.benchmarks.tuning
 
 lock: $(VENV)/.dev ## Renew requirements.lock: what an installed wheel needs, with hashes
 	$(BIN)/uv pip compile pyproject.toml --constraints constraints.txt --generate-hashes --universal \

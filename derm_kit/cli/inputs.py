@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from derm_kit.errors import DermKitError
+
 if TYPE_CHECKING:
     from derm_kit.cases.cohort import Cohort
     from derm_kit.model.run import ScoreRun
@@ -43,3 +45,13 @@ def default_policy(model: Path | None) -> TriagePolicy:
     from derm_kit.triage.policy import TriagePolicy
 
     return TriagePolicy.from_card(load_card(model or default_model()))
+
+
+def require_new(out: Path | None) -> None:
+    """Refuse to write over a file, the run itself among them, before anything is computed."""
+    if out is not None and (out.exists() or out.is_symlink()):
+        raise DermKitError(
+            "results are written to a new file, so that none is lost; this one exists",
+            case=str(out),
+            next_step="Name a file that does not exist.",
+        )

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from derm_kit.cli.console import NOTICE, console, frame_table, plain, say_rest
-from derm_kit.cli.inputs import ModelFolder, Rows, RunPath, default_policy, read_run
+from derm_kit.cli.inputs import ModelFolder, Rows, RunPath, default_policy, read_run, require_new
 
 WIDE = 150
 """Characters that a table with all eleven scores needs."""
@@ -54,7 +54,7 @@ def decide(
     run: RunPath = None,
     policy: Annotated[Path | None, typer.Option(help="Policy file. Left out: the model's default.")] = None,
     model: ModelFolder = None,
-    out: Annotated[Path | None, typer.Option(help="Write every decision to this CSV file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write every decision to this new CSV file.")] = None,
     rows: Rows = 20,
 ) -> None:
     """Print what a triage policy does with each case of a run, and why."""
@@ -62,6 +62,7 @@ def decide(
     from derm_kit.triage.policy import TriagePolicy
     from derm_kit.triage.policy import decide as decide_run
 
+    require_new(out)
     chosen = TriagePolicy.read(policy) if policy else default_policy(model)
     decided = decide_run(read_run(run), chosen)
     decisions = decided.table

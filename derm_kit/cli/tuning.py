@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, Context
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from derm_kit.cli.console import NOTICE, console, plain
-from derm_kit.cli.inputs import ModelFolder, RunPath, default_policy, read_run
+from derm_kit.cli.inputs import ModelFolder, RunPath, default_policy, read_run, require_new
 from derm_kit.errors import DermKitError
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def tune(
     from derm_kit.triage.tuning import targets_for
     from derm_kit.triage.tuning import tune as tuned_policy
 
-    _require_new(out)
+    require_new(out)
     mix = _mix(prevalence)
     counter = _counter(run, policy, model)
     targets = _targets(target) if target else targets_for(counter)
@@ -89,7 +88,7 @@ def accuracy(
     from derm_kit.cases.cohort import write_csv
     from derm_kit.triage.measures import confusion, likelihood_ratios, rates
 
-    _require_new(out)
+    require_new(out)
     mix = _mix(prevalence)
     counter = _counter(run, policy, model)
     known = [grouping.name for grouping in counter.groupings]
@@ -157,18 +156,16 @@ def _targets(given: list[str]) -> dict[LesionType, float]:
 
 def _by_type(counter: CaseCounter, policy: TriagePolicy) -> pd.DataFrame:
     from derm_kit.lesions import LesionType
+    from derm_kit.triage.guarantee import rounded_down
     from derm_kit.triage.measures import rates
 
     frame = rates(counter.count(policy.thresholds)).frame()
     rows = frame[(frame["grouping"] == "") & (frame["measure"] == "sensitivity") & (frame["cases"] == "all")]
     set_at = policy.thresholds
-    thresholds = [_down(set_at[kind]) if kind in set_at else "–" for kind in map(LesionType, rows["lesion_type"])]
+    thresholds = [
+        rounded_down(set_at[kind]) if kind in set_at else "–" for kind in map(LesionType, rows["lesion_type"])
+    ]
     return rows[["lesion_type", "count", "n", "value", "low", "high", "remark"]].assign(threshold=thresholds)
-
-
-def _down(threshold: float) -> str:
-    """Four digits, never more than `threshold`: rounded up it would miss the very case that a guarantee rests on."""
-    return f"{Context(prec=4, rounding=ROUND_FLOOR).create_decimal(repr(threshold)):f}"
 
 
 def _mix(path: Path | None) -> CaseMix | None:
@@ -196,16 +193,6 @@ def _print(frame: pd.DataFrame, title: str) -> None:
     for row in frame.itertuples(index=False):
         table.add_row(*("–" if v != v else plain(f"{v:.3f}" if isinstance(v, float) else v) for v in row))
     console.print(table)
-
-
-def _require_new(out: Path | None) -> None:
-    """Refuse to write over a file, the run itself among them, before anything is computed."""
-    if out is not None and (out.exists() or out.is_symlink()):
-        raise DermKitError(
-            "results are written to a new file, so that none is lost; this one exists",
-            case=str(out),
-            next_step="Name a file that does not exist.",
-        )
 
 
 def _write_policy(policy: TriagePolicy, out: Path) -> None:

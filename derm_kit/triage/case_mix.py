@@ -49,7 +49,7 @@ class CaseMix:
                 raise self._error(f"the share of {format_truth(types)} is a number from 0 to 1", share)
         total = math.fsum(share for _, share in self.groups)
         if total > 1 + 1e-9 or (len(named) == len(LESION_TYPES) and total < 1 - 1e-9):
-            raise self._error("shares add up to 1, or to less where some types are not named", total)
+            raise self._error("shares add up to 1, or to less where some types are not named", round(total, 6))
 
     def _error(self, rule: str, value: object) -> DermKitError:
         return DermKitError(rule, case=self.name, value=value, next_step="Mend the shares of this case mix.")
@@ -79,12 +79,19 @@ class CaseMix:
             if unknown:
                 raise ValueError(f"{unknown[0]}: not a field, or not a text")  # noqa: TRY301
         except (OSError, ValueError, RecursionError) as error:
+            if isinstance(error, OSError):
+                found = error.strerror
+            elif isinstance(error, json.JSONDecodeError):
+                found = f"line {error.lineno}, character {error.colno} is not JSON; a share is written 0.015"
+            else:
+                found = printable(error)
             raise DermKitError(
-                f'a case mix is a JSON object with "shares", and "name" and "source" in words ({printable(error)})',
+                'a case mix is a JSON object with "shares", and "name" and "source" in words',
                 case=str(path),
+                value=found,
                 next_step='Write, say, {"source": "our referrals of 2025", "shares": {"melanoma": 0.015}}.',
             ) from None
-        return cls.of(content.pop("shares"), **content)
+        return cls.of(content.pop("shares"), **{"name": path.name} | content)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Context
 
 import numpy as np
 import numpy.typing as npt
@@ -77,11 +78,16 @@ class Guarantee:
         together = ", for all guarantees together" if self.delta < (1 - self.confidence) * (1 - ROUNDING) else ""
         lost = f"; {self.lost} more went to clinician review" if self.lost else ""
         return (
-            f"{self.lesion_type.label}: a threshold of {self.threshold:.3g} catches at least "
+            f"{self.lesion_type.label}: a threshold of {rounded_down(self.threshold)} catches at least "
             f"{_percent(self.target)} of such lesions, as this type or a more serious one, with "
             f"{_percent(self.confidence)} confidence{together}; on these cases {self.caught} of {self.n}"
             f"{_of_group(self.group_of_the_limit)} ({self.low:.1%} to {self.high:.1%}){lost}."
         )
+
+
+def rounded_down(threshold: float, digits: int = 4) -> str:
+    """A threshold in words, never more than it is: rounded up it would miss the very case that a guarantee rests on."""
+    return f"{Context(prec=digits, rounding=ROUND_FLOOR).create_decimal(repr(threshold)).normalize():f}"
 
 
 def order_statistic_rank(n: int, target: float, confidence: float) -> int | None:
