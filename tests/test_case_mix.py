@@ -88,14 +88,14 @@ def test_a_type_with_too_few_cases_is_refused_unless_its_share_is_nothing():
     truth = cohort({MELANOMA: 29, NAEVUS: 100})
     with pytest.raises(DermKitError, match=r"at least 30 cases.*meant to be 2\.0%, with 29 cases of melanoma\)"):
         case_weights(truth, CaseMix.of({"melanoma": 0.02}))
-    with pytest.raises(DermKitError, match=r"0 cases of basal_cell_carcinoma"):
+    with pytest.raises(DermKitError, match=r"0 cases of basal cell carcinoma"):
         case_weights(truth, CaseMix.of({"basal_cell_carcinoma": 0.02}))
     with pytest.raises(DermKitError, match=r"meant to be 10\.0%, with 29 cases of melanoma or"):
         case_weights(truth, CaseMix.of({"benign_naevus": 0.9}))
     without = case_weights(truth, CaseMix.of({"melanoma": 0}))
     assert without.weights == pytest.approx(np.repeat([0, 1.29], [29, 100]))
     assert without.remarks[0] == "29 cases of melanoma weigh nothing: their share is 0."
-    assert "No case of squamous_cell_carcinoma or basal_cell" in without.remarks[1]
+    assert "No case of squamous cell carcinoma or basal cell" in without.remarks[1]
     case_weights(cohort({MELANOMA: 30, NAEVUS: 100}), CaseMix.of({"melanoma": 0.02}))
 
 

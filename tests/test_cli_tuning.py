@@ -93,11 +93,11 @@ def test_tune_finds_or_refuses_each_type_of_the_reference_cohort(derm_kit: Comma
     for words in (
         "Melanoma: a threshold of 0.01288 catches at least 95% of such lesions",
         "on these cases 206 of 209 (95.9% to 99.7%); 19 more went to clinician review",
-        "Squamous cell carcinoma: a threshold of 0.0256 catches at least 95%",
+        "Squamous cell carcinoma: a threshold of 0.02555 catches at least 95%",
         "on these cases 103 of 103 (96.5% to 100.0%)",
         "Basal cell carcinoma: a threshold of 0.758 catches at least 90%",
         "on these cases 557 of 599 (90.6% to 94.9%)",
-        "Intraepidermal carcinoma: a threshold of 0.0131 catches at least 90%",
+        "Intraepidermal carcinoma: a threshold of 0.01308 catches at least 90%",
         "on these cases 65 of 66 (91.8% to 100.0%)",
         "Actinic keratosis: no threshold. Refused: 34 positives, at least 44 are needed for 90% sensitivity",
         "its fixed threshold 0.5 stays, without a guarantee",

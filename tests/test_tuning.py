@@ -258,7 +258,7 @@ def test_a_type_too_rare_here_is_not_weighted(counter):
     with pytest.raises(DermKitError, match="at least 30 cases here") as refused:
         in_case_mix(counter, counter.policy.thresholds, CaseMix.of({"vascular_lesion": 0.3}, name="clinic"))
     assert refused.value.case == "clinic"
-    assert "25 cases of vascular_lesion" in str(refused.value)
+    assert "25 cases of vascular lesion" in str(refused.value)
 
 
 def test_a_threshold_raised_by_tuning_says_whom_it_misses(counter):

@@ -1,6 +1,12 @@
 // A threshold: a native slider on a log scale beside a box for the exact number, both named by their label.
 const STEPS = 1000;
 
+// Four digits, never more than the value: rounded up, a guaranteed threshold would miss the case that it rests on.
+function down(value) {
+  const unit = 10 ** (Math.floor(Math.log10(value)) - 3);
+  return Number((Math.floor(value / unit + 1e-9) * unit).toPrecision(4));
+}
+
 export default {
   render({ model, el }) {
     el.classList.add("dk-slider");
@@ -28,7 +34,7 @@ export default {
       if (said !== model.get("worth")) worth.innerHTML = said = model.get("worth");
       const value = model.get("value");
       if (Number(slider.value) !== place(value)) slider.value = place(value);
-      if (document.activeElement !== box) box.value = Number(value.toPrecision(4));
+      if (document.activeElement !== box) box.value = down(value);
       slider.setAttribute("aria-valuetext", [Number(value.toPrecision(3)), model.get("says")].filter(Boolean).join(": "));
     };
     const send = (value) => {
@@ -39,7 +45,7 @@ export default {
     box.addEventListener("change", () => {
       const value = Number(box.value);
       if (box.value !== "" && value >= model.get("min") && value <= model.get("max")) send(value);
-      else box.value = Number(model.get("value").toPrecision(4));
+      else box.value = down(model.get("value"));
     });
     model.on("change:value change:says change:worth", show);
     show();

@@ -207,6 +207,7 @@ class ThresholdsPanel(Panel):
         counts = counter.count(setting.thresholds)
         found, changes = rates(counts), compare(counter, in_force, setting.thresholds)
         grouping, curve_of = still(c.grouping.value, opened.groupings), still(c.curve_of.value, tuple(in_force))
+        roc, calibration, decision = opened.charts.html(curve_of or next(iter(in_force)), setting.thresholds)
         html = {
             "summary": words.summary_html(found, tuple(in_force)),
             "guarantees": words.guarantees_html(setting.guarantees, in_force),
@@ -218,7 +219,9 @@ class ThresholdsPanel(Panel):
             else "<p>Nothing to part cases by is recorded.</p>",
             "truth": opened.truth.html(setting.thresholds),
             "mix": self._mix_html(counter, setting, found),
-            "curves": opened.charts.html(curve_of or next(iter(in_force)), setting.thresholds),
+            "roc": roc,
+            "calibration": calibration,
+            "decision": decision,
             "rates": _rates_html(found) if c.every_rate.value else "",
             "files": "",
         }

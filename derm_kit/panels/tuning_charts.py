@@ -27,7 +27,7 @@ class TuningCharts:
         self._scores, self._truth, self._kept = scores[kept], truth[kept], kept
         self._still: dict[LesionType, tuple[pd.DataFrame, str]] = {}
 
-    def html(self, kind: LesionType, thresholds: dict[LesionType, float]) -> str:
+    def html(self, kind: LesionType, thresholds: dict[LesionType, float]) -> tuple[str, str, str]:
         """ROC with the threshold as it is set, calibration, and the decision curve of the policy as it is set."""
         roc, calibration = self._of(kind)
         at = roc[roc["threshold"] >= thresholds[kind]].tail(1)
@@ -44,7 +44,7 @@ class TuningCharts:
             f"ROC of {kind.label.lower()}", ("1 − specificity", "sensitivity"), [line, dot],
             pd.concat([some, at]).sort_values("threshold", ascending=False), remark=missing,
         )  # fmt: skip
-        return f"<div class='dk-charts'>{drawn}{calibration}{self._decision(thresholds)}</div>"
+        return drawn, calibration, self._decision(thresholds)
 
     def _of(self, kind: LesionType) -> tuple[pd.DataFrame, str]:
         if kind not in self._still:

@@ -13,8 +13,8 @@ from derm_kit.panels.parts import page, section
 from derm_kit.panels.tuning_setting import PRESETS, Setting
 
 SHOWN = (
-    "summary", "guarantees", "changes", "moved", "one_case", "groups", "truth", "mix", "curves", "rates",
-    "files",
+    "summary", "guarantees", "changes", "moved", "one_case", "groups", "truth", "mix", "roc", "calibration",
+    "decision", "rates", "files",
 )  # fmt: skip
 WITHIN_NOTHING = ("all cases together", "")
 
@@ -59,6 +59,8 @@ class Controls:
             *self.sliders.values(),
             buttons,
         )
+        curves = w.Box([shown["roc"], shown["calibration"], shown["decision"]])
+        curves.add_class("dk-charts")
         top = w.Box([aims, tuned])
         top.add_class("dk-slider-columns")
         return page(
@@ -73,7 +75,7 @@ class Controls:
             section("At my clinic", shown["mix"]),
             section("Subgroups", self.grouping, shown["groups"]),
             section("How the truth is known", shown["truth"]),
-            section("Curves", self.curve_of, shown["curves"]),
+            section("Curves", self.curve_of, curves),
             section("All figures", self.every_rate, shown["rates"], self.make_files, shown["files"]),
             section("Propose this change", proposal),
         )  # fmt: skip

@@ -136,16 +136,16 @@ def case_weights(truth: BoolArray, mix: CaseMix) -> Weighted:
             raise DermKitError(
                 f"a lesion type that is weighted has at least {FEW} cases here",
                 case=mix.name,
-                value=f"meant to be {target:.1%}, with {own.sum()} cases of {' or '.join(members)}",
+                value=f"meant to be {target:.1%}, with {own.sum()} cases of {_named(members)}",
                 next_step="Join it with a like type in one share, leave it to the rest, or take a larger cohort.",
             )
         if own.any():
             weights[own] = target * n / own.sum()
         if own.any() and not target:
-            remarks.append(f"{own.sum()} cases of {' or '.join(members)} weigh nothing: their share is 0.")
+            remarks.append(f"{own.sum()} cases of {_named(members)} weigh nothing: their share is 0.")
         unseen = [t for t in members if not truth[single, LESION_TYPES.index(t)].any()]
         if target > 0 and unseen:
-            remarks.append(f"No case of {' or '.join(unseen)} here: these count as absent at the place of use too.")
+            remarks.append(f"No case of {_named(unseen)} here: these count as absent at the place of use too.")
     return Weighted(weights, group, mix, len(truth) - n, tuple(remarks))
 
 
@@ -156,6 +156,10 @@ def effective_sample_size(weights: npt.ArrayLike) -> float:
     """
     w = np.asarray(weights, np.float64)
     return float(w.sum() ** 2 / np.square(w).sum()) if w.any() else 0.0
+
+
+def _named(types: list[LesionType]) -> str:
+    return " or ".join(t.label.lower() for t in types)
 
 
 _SAID = ("name", "source")
