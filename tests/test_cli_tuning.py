@@ -16,6 +16,7 @@ import pytest
 from scipy import stats
 
 from derm_kit.cli import main
+from derm_kit.cli.console import console, errors
 from derm_kit.model.card import default_model, load_card
 from derm_kit.triage.policy import TriagePolicy
 
@@ -39,6 +40,8 @@ def derm_kit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     """The command line in this process, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "220")
+    for printer in (console, errors):
+        monkeypatch.setattr(printer, "_file", None)  # main() binds it to this test's output; others get theirs back
 
     def run(*words: str | Path) -> Said:
         monkeypatch.setattr(sys, "argv", ["derm-kit", *map(str, words)])
@@ -129,6 +132,19 @@ def test_accuracy_prints_each_rate_with_its_interval_and_n(derm_kit: Command):
     wilson = derm_kit("accuracy", "--interval", "Wilson")
     theirs = stats.binomtest(193, 209).proportion_ci(0.95, method="wilson")
     assert cells(wilson.out, "sensitivity", "melanoma", "assessed")[6:8] == [f"{x:.3f}" for x in theirs]
+
+
+def test_accuracy_draws_pictures_of_one_lesion_together(derm_kit: Command):
+    said = derm_kit("accuracy", "--cluster", "lesion_id")
+    assert said.code == 0, said.err
+    count, n, _, low, high = cells(said.out, "sensitivity", "melanoma", "all")[3:8]
+    assert (count, n) == ("193", "228")
+    assert 0.78 < float(low) < 0.82
+    assert 0.87 < float(high) < 0.91
+    assert "bootstrap over lesion_id" in said.out
+    refused = derm_kit("accuracy", "--cluster", "patient_id")
+    assert refused.code == 2
+    assert "Choose one of: lesion_id." in refused.err
 
 
 def test_both_run_as_commands_of_their_own():
@@ -283,7 +299,7 @@ def test_a_type_too_rare_to_weigh_is_refused_with_its_number(derm_kit: Command, 
     said = derm_kit("accuracy", "--prevalence", "mix.json")
     assert said.code == 2
     assert "at least 30 cases" in said.err
-    assert "25 cases of vascular_lesion" in said.err
+    assert "25 cases of vascular lesion" in said.err
 
 
 # Scores and policies that are wrong

@@ -79,6 +79,14 @@ def test_few_clusters_and_unchanging_rates_have_no_interval():
     assert np.isnan(bounds(run_of(np.arange(100) < 70, [f"l{i % 10}" for i in range(100)]))).all()
 
 
+def test_a_rate_without_an_interval_says_why():
+    run = run_of(np.ones(200, bool), [f"l{i}" for i in range(200)])
+    frame = clustered_rates(CaseCounter(run, make_policy()), THRESHOLDS, "lesion_id").frame()
+    row = frame[(frame["measure"] == "sensitivity") & (frame["lesion_type"] == "melanoma")].iloc[0]
+    assert row["value"] == 1
+    assert row["remark"].startswith("no interval: too few clusters")
+
+
 @pytest.mark.parametrize("cluster", ["lesion_id", "patient_id", "sex"])
 def test_without_ids_it_is_refused_in_plain_words(cluster):
     run = run_of(np.ones(3, bool), ["", "", ""])

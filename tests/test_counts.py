@@ -14,6 +14,7 @@ from derm_kit.model.card import default_model, load_card
 from derm_kit.model.run import ScoreRun, read_run
 from derm_kit.triage.counts import ALL_CASES, CALLS, CaseCounter
 from derm_kit.triage.policy import TriagePolicy, decide
+from derm_kit.triage.scores import truth_matrix
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,10 @@ def test_counts_are_those_of_a_cross_table(reference, policy):
             for column, call in enumerate(CALLS):
                 expected = int(((source == group) & (truth == text) & (called == call)).sum())
                 assert counts.table[row, u, column] == expected
+
+
+def test_truth_by_case_is_that_of_the_truth_column(reference, policy):
+    assert (CaseCounter(reference, policy).truth == truth_matrix(list(reference.cases["truth"]))).all()
 
 
 def test_a_policy_of_another_model_is_refused(reference, policy):

@@ -80,12 +80,14 @@ def accuracy(
     policy: PolicyFile = None,
     by: Annotated[str, typer.Option(help="Also by: age, sex, site, skin tone, source, ...; 'all' for each.")] = "",
     interval: Annotated[Interval, typer.Option(help="How intervals are made.")] = Interval.CLOPPER_PEARSON,
+    cluster: Annotated[str, typer.Option(help="Cases that belong together: lesion_id or patient_id.")] = "",
     prevalence: Mix = None,
     model: ModelFolder = None,
     out: Annotated[Path | None, typer.Option(help="Write every rate, subgroups and all, to this CSV file.")] = None,
 ) -> None:
     """Print what a policy does to a run with truth: every rate with its interval, and the cases it rests on."""
     from derm_kit.cases.cohort import write_csv
+    from derm_kit.triage.clusters import clustered_rates
     from derm_kit.triage.measures import confusion, likelihood_ratios, rates
 
     require_new(out)
@@ -101,8 +103,9 @@ def accuracy(
     counts = counter.count(counter.policy.thresholds)
     found = rates(counts, method=interval.value)
     frame = found.frame()
+    shown = clustered_rates(counter, counter.policy.thresholds, cluster).frame() if cluster else frame
     columns = ["measure", "lesion_type", "cases", "count", "n", "value", "low", "high", "remark"]
-    _print(frame.loc[frame["grouping"] == "", columns], f"{counter.policy.name}: {len(counter.run):,} cases")
+    _print(shown.loc[shown["grouping"] == "", columns], f"{counter.policy.name}: {len(counter.run):,} cases")
     _print(likelihood_ratios(found), "Likelihood ratios of any cancer, assessed cases")
     table = confusion(counts)
     _print(
@@ -113,7 +116,9 @@ def accuracy(
         _print(rows[["group", *columns]].drop(columns="cases"), f"By {grouping}, all cases")
     if mix:
         _print_case_mix(counter, counter.policy, mix)
-    console.print(f"Intervals assume independent lesions. {NOTICE}")
+    if cluster:
+        console.print(f"Intervals over all cases: bootstrap over {cluster}; those of subgroups assume independence.")
+    console.print(NOTICE if cluster else f"Intervals assume independent lesions. {NOTICE}")
     if out:
         write_csv(out, frame)
         console.print(f"All rates: {escape(str(out))}")

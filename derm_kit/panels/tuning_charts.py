@@ -10,7 +10,7 @@ from derm_kit.panels.plots import Series, chart_html
 from derm_kit.triage.benefit import decision_curve
 from derm_kit.triage.counts import NOT_FLAGGED_CALL, CaseCounter
 from derm_kit.triage.curves import calibration_curve, roc_curve
-from derm_kit.triage.scores import one_against_rest, summed_score, truth_matrix
+from derm_kit.triage.scores import one_against_rest, summed_score
 
 CANCERS = tuple(t for t in LESION_TYPES if t.cancer)
 PROBABILITIES = np.round(np.arange(0.01, 0.51, 0.01), 2)
@@ -22,7 +22,7 @@ class TuningCharts:
 
     def __init__(self, counter: CaseCounter) -> None:
         self._counter = counter
-        scores, truth = counter.run.matrix.astype(np.float64), truth_matrix(list(counter.run.cases["truth"]))
+        scores, truth = counter.run.matrix.astype(np.float64), counter.truth
         kept = ~counter.review
         self._scores, self._truth, self._kept = scores[kept], truth[kept], kept
         self._still: dict[LesionType, tuple[pd.DataFrame, str]] = {}

@@ -15,7 +15,7 @@ from derm_kit.panels.tables import shares, table_html
 from derm_kit.triage.counts import NOT_FLAGGED_CALL, CaseCounter
 from derm_kit.triage.measures import Rates
 from derm_kit.triage.proportions import BoolArray, Estimate
-from derm_kit.triage.scores import one_against_rest, truth_matrix
+from derm_kit.triage.scores import one_against_rest
 from derm_kit.triage.verification import begg_greenes, specificity_by_truth_source
 
 WANTED = {
@@ -52,7 +52,7 @@ class TruthChecks:
 
     def __init__(self, counter: CaseCounter) -> None:
         self._counter, cases = counter, counter.run.cases
-        truth = truth_matrix(list(cases["truth"]))
+        truth = counter.truth
         assessed = ~counter.review
         self._assessed = assessed
         benign, _ = one_against_rest(truth, [t for t in LESION_TYPES if not t.flagged])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import pandas as pd
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType, parse_truth
 from derm_kit.model.run import ScoreRun
 from derm_kit.triage.policy import TriagePolicy, require_match, review_rules, unscored_cancers
+from derm_kit.triage.proportions import BoolArray
 from derm_kit.triage.subgroups import Grouping, groupings
 
 IntArray = npt.NDArray[np.int64]
@@ -69,6 +71,12 @@ class CaseCounter:
         for grouping in self.groupings:
             self._cells.append((grouping.codes.astype(np.int32) * len(self.truths) + self.truth_codes) * len(CALLS))
         self.strata = (ALL_CASES, *((g.name, label) for g in self.groupings for label in g.labels))
+
+    @cached_property
+    def truth(self) -> BoolArray:
+        """Types that each case may be of (N, 11), in order of risk."""
+        of_each = np.array([[t in truth for t in LESION_TYPES] for truth in self.truths], dtype=np.bool_)
+        return of_each.reshape(-1, len(LESION_TYPES))[self.truth_codes]
 
     def called(self, thresholds: Mapping[LesionType, float]) -> npt.NDArray[np.uint8]:
         """What each case is called (N,), as columns of CALLS."""

@@ -28,6 +28,7 @@ from derm_kit.triage.proportions import (
 from derm_kit.triage.subgroups import FEW
 
 Interval = Literal["Clopper-Pearson", "Wilson"]
+NO_INTERVAL = "no interval: too few clusters, or no resample changes it"
 _INTERVALS = {"Clopper-Pearson": clopper_pearson, "Wilson": wilson}
 
 _CALL = np.arange(len(CALLS))
@@ -81,7 +82,8 @@ class Rates:
         made = _frame(self.strata, self.measures)
         made["count"], made["n"] = self.count.ravel(), self.n.ravel()
         made["value"], made["low"], made["high"] = self.value.ravel(), self.low.ravel(), self.high.ravel()
-        made["remark"] = np.select([made["n"] == 0, made["n"] < FEW], ["no case", "too few to say"], "")
+        why = {"no case": made["n"] == 0, NO_INTERVAL: made["low"].isna(), "too few to say": made["n"] < FEW}
+        made["remark"] = np.select(list(why.values()), list(why), "")
         return made
 
     def of_grouping(self, grouping: str, wanted: Iterable[int]) -> Rates:

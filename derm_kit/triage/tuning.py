@@ -15,7 +15,6 @@ from derm_kit.triage.counts import NOT_FLAGGED_CALL, REVIEW_CALL, CaseCounter
 from derm_kit.triage.guarantee import METHODS, Guarantee, safest_thresholds
 from derm_kit.triage.policy import TriagePolicy
 from derm_kit.triage.prevalence import weighted_rates
-from derm_kit.triage.scores import truth_matrix
 
 DEFAULT_TARGETS = {
     LesionType.MELANOMA: 0.95,
@@ -80,9 +79,8 @@ def tune(
                 next_step=f"Choose one of: {', '.join(found) or 'none is recorded here'}.",
             )
         groups = np.array(found[within].labels, dtype=object)[found[within].codes]
-    truth = truth_matrix(list(counter.run.cases["truth"]))
     guarantees = safest_thresholds(
-        counter.run.matrix, truth, targets, confidence=confidence, fixed=counter.policy.thresholds,
+        counter.run.matrix, counter.truth, targets, confidence=confidence, fixed=counter.policy.thresholds,
         assessed=~counter.review, groups=groups, method=method,
     )  # fmt: skip
     thresholds = dict(counter.policy.thresholds)
@@ -115,8 +113,7 @@ def in_case_mix(counter: CaseCounter, thresholds: Mapping[LesionType, float], mi
     Cases in clinician review and cases of no or several types are left out. Raises DermKitError as `case_weights`.
     """
     called = counter.called(thresholds)
-    truth = truth_matrix(list(counter.run.cases["truth"]))
-    truth[called == REVIEW_CALL] = False
+    truth = counter.truth & (called != REVIEW_CALL)[:, None]
     weighted = case_weights(truth, mix)
     cancer = truth[:, [t.cancer for t in LESION_TYPES]].any(axis=1)
     found = weighted_rates(called < NOT_FLAGGED_CALL, cancer, weighted)
