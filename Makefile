@@ -16,7 +16,7 @@ workbench: $(VENV)/.runtime ## Install, score the demo cohort of phantoms, then 
 	@if [ -t 1 ]; then $(BIN)/derm-kit serve; else echo "$(BIN)/derm-kit serve opens the workbench in a browser."; fi
 
 test: $(VENV)/.dev ## Run the tests (real images: DERM_KIT_DATA=FOLDER make test)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 	$(BIN)/python -m pytest --nbval-lax notebooks
 
 check: $(VENV)/.dev ## Style, types and the laws of the house
