@@ -42,6 +42,7 @@ def derm_kit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     monkeypatch.setenv("COLUMNS", "220")
     for printer in (console, errors):
         monkeypatch.setattr(printer, "_file", None)  # main() binds it to this test's output; others get theirs back
+        monkeypatch.setattr(printer, "_width", 220)
 
     def run(*words: str | Path) -> Said:
         monkeypatch.setattr(sys, "argv", ["derm-kit", *map(str, words)])
