@@ -13,7 +13,7 @@ from derm_kit.lesions import LesionType
 from derm_kit.panels.parts import notice_html, proportion_html
 from derm_kit.panels.tables import shares, table_html
 from derm_kit.triage.changes import NEWLY_FLAGGED, NEWLY_MISSED, Changes
-from derm_kit.triage.guarantee import Guarantee
+from derm_kit.triage.guarantee import Guarantee, rounded_down
 from derm_kit.triage.measures import Rates, likelihood_ratios
 from derm_kit.triage.subgroups import FEW
 from derm_kit.triage.tuning import InCaseMix
@@ -113,7 +113,8 @@ def guarantee_sentence(g: Guarantee, stays: float | None) -> str:
         group = f" in the group “{g.group_of_the_limit}”, which sets the limit" if g.group_of_the_limit else ""
         lost = f"; {g.lost} more went to clinician review" if g.lost else ""
         return (
-            f"{g.lesion_type.label}, at {g.threshold:.3g}: at least {100 * g.target:g}%. Here {g.caught} of {g.n}"
+            f"{g.lesion_type.label}, at {rounded_down(g.threshold)}: at least {100 * g.target:g}%. "
+            f"Here {g.caught} of {g.n}"
             f"{group} ({g.low:.0%} to {g.high:.0%}){lost}."
         )
     where = f" in the group “{g.group_of_the_limit}”" if g.group_of_the_limit else ""
@@ -125,7 +126,7 @@ def guarantee_sentence(g: Guarantee, stays: float | None) -> str:
             f"A promise of {100 * g.target:g}% needs at least {g.needed} assessed cases of this type, and there "
             f"{'is' if g.n == 1 else 'are'} {held}{where}."
         )
-    kept = f" Its threshold stays at {stays:.3g}, without a guarantee." if stays is not None else ""
+    kept = f" Its threshold stays at {rounded_down(stays)}, without a guarantee." if stays is not None else ""
     return (
         f"{g.lesion_type.label}: refused. {why}{kept} Add labelled cases of this type, lower its target, or hold fewer "
         "types or groups at once."
