@@ -48,17 +48,10 @@ from derm_kit.model.card import (
 )
 from derm_kit.model.classifier import Classifier, softmax
 from derm_kit.model.constancy import measure
-from derm_kit.triage.accuracy import clopper_pearson
+from derm_kit.triage.proportions import clopper_pearson
+from derm_kit.triage.tuning import DEFAULT_TARGETS
 
 COMPONENTS = 64
-TARGETS = {
-    LesionType.MELANOMA: 0.95,
-    LesionType.SQUAMOUS_CELL_CARCINOMA: 0.95,
-    LesionType.BASAL_CELL_CARCINOMA: 0.90,
-    LesionType.INTRAEPIDERMAL_CARCINOMA: 0.90,
-    LesionType.ACTINIC_KERATOSIS: 0.90,
-    LesionType.ATYPICAL_NAEVUS: 0.90,
-}
 ALWAYS_CALLED = 0.5
 CONSTANCY_TOLERANCE = 2e-3
 
@@ -132,7 +125,7 @@ def operating_points(scores: np.ndarray, truth: list[frozenset[LesionType]]) -> 
     """
     points: dict[LesionType, OperatingPoint] = {}
     already = np.zeros(len(scores), dtype=bool)
-    for t, target in TARGETS.items():
+    for t, target in DEFAULT_TARGETS.items():
         column = scores[:, LESION_TYPES.index(t)]
         positive = np.array([labels == {t} for labels in truth])
         n = int(positive.sum())

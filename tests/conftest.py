@@ -1,4 +1,4 @@
-"""Shared fixtures: the folder of real dermoscopic images, where one is named."""
+"""Shared fixtures: the shipped reference scores, their default policy, and real images where a folder is named."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ import os
 from pathlib import Path
 
 import pytest
+
+from derm_kit.model.card import default_model, load_card
+from derm_kit.model.reference import REFERENCE_FILE
+from derm_kit.model.run import ScoreRun, read_run
+from derm_kit.triage.policy import TriagePolicy
+
+
+@pytest.fixture(scope="session")
+def reference() -> ScoreRun:
+    """The reference cohort that ships: real scores on real lesions."""
+    return read_run(default_model() / REFERENCE_FILE)
+
+
+@pytest.fixture(scope="session")
+def policy() -> TriagePolicy:
+    """The default policy of the model that ships."""
+    return TriagePolicy.from_card(load_card(default_model()))
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,10 @@ from derm_kit.triage.guarantee import (
     GRID,
     METHODS,
     lost_guarantees,
-    needed_positives,
-    order_statistic_rank,
     safest_thresholds,
 )
 from derm_kit.triage.policy import suspected_index
+from derm_kit.triage.ranks import needed_positives, order_statistic_rank
 from derm_kit.triage.rates import specificity_at_sensitivity
 from tests.score_tables import AK, ATYPICAL, BCC, MEL, NAEVUS, SCC, scores_of
 

@@ -11,25 +11,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, recall_score
 
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
-from derm_kit.model.card import default_model, load_card
-from derm_kit.model.run import ScoreRun, read_run
+from derm_kit.model.run import ScoreRun
 from derm_kit.triage.accuracy import operating_characteristics, truth_matrix
 from derm_kit.triage.counts import CALLS, CaseCounter
 from derm_kit.triage.measures import confusion, likelihood_ratios, rates
-from derm_kit.triage.policy import TriagePolicy, decide
+from derm_kit.triage.policy import decide
 from tests.test_policy import make_policy, make_run
 
 MELANOMA, SCC, BCC = LesionType.MELANOMA, LesionType.SQUAMOUS_CELL_CARCINOMA, LesionType.BASAL_CELL_CARCINOMA
-
-
-@pytest.fixture(scope="module")
-def reference() -> ScoreRun:
-    return read_run(default_model() / "reference_scores.parquet")
-
-
-@pytest.fixture(scope="module")
-def policy() -> TriagePolicy:
-    return TriagePolicy.from_card(load_card(default_model()))
 
 
 def by_hand() -> ScoreRun:

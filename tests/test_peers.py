@@ -13,22 +13,18 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.card import default_model, load_card
-from derm_kit.model.run import ScoreRun, read_run
+from derm_kit.model.run import ScoreRun
 from derm_kit.triage.accuracy import auc, balanced_accuracy
 from derm_kit.triage.counts import CaseCounter
 from derm_kit.triage.curves import precision_recall_curve, roc_curve
-from derm_kit.triage.guarantee import GRID, METHODS, Guarantee, order_statistic_rank, safest_thresholds
+from derm_kit.triage.guarantee import GRID, METHODS, Guarantee, safest_thresholds
 from derm_kit.triage.measures import rates
 from derm_kit.triage.policy import TriagePolicy
 from derm_kit.triage.proportions import clopper_pearson, newcombe, wilson
+from derm_kit.triage.ranks import order_statistic_rank
 from derm_kit.triage.scores import top_type, truth_matrix
 
 MELANOMA = LesionType.MELANOMA
-
-
-@pytest.fixture(scope="module")
-def reference() -> ScoreRun:
-    return read_run(default_model() / "reference_scores.parquet")
 
 
 # statsmodels: intervals

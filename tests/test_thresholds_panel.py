@@ -16,11 +16,9 @@ import pandas as pd
 import pytest
 
 import derm_kit.triage
-from derm_kit import ScoreRun, TriagePolicy, read_run
+from derm_kit import ScoreRun, TriagePolicy
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType
-from derm_kit.model.card import default_model, load_card
-from derm_kit.model.reference import REFERENCE_FILE
 from derm_kit.panels.thresholds import ThresholdsPanel, thresholds_page
 from derm_kit.panels.tuning_setting import PRESETS, Setting
 from derm_kit.panels.tuning_source import LARGEST_MB, Source
@@ -33,16 +31,6 @@ MEL, SCC, BCC, AK = (
     LesionType.ACTINIC_KERATOSIS,
 )
 WHY = "Fewer melanomas are to be missed; more benign lesions will be referred."
-
-
-@pytest.fixture(scope="module")
-def policy() -> TriagePolicy:
-    return TriagePolicy.from_card(load_card(default_model()))
-
-
-@pytest.fixture(scope="module")
-def reference() -> ScoreRun:
-    return read_run(default_model() / REFERENCE_FILE)
 
 
 @pytest.fixture

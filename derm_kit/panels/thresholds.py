@@ -105,7 +105,7 @@ class ThresholdsPanel(Panel):
         try:
             with_thresholds(self.opened.source.policy, setting.thresholds)
             worked = self._work_out(self.opened, setting)
-        except Exception:
+        except Exception:  # the inputs go back to what is shown; the guard says what went wrong
             self._show_inputs()
             raise
         if setting != self.setting:
@@ -207,16 +207,14 @@ class ThresholdsPanel(Panel):
         counts = counter.count(setting.thresholds)
         found, changes = rates(counts), compare(counter, in_force, setting.thresholds)
         grouping, curve_of = still(c.grouping.value, opened.groupings), still(c.curve_of.value, tuple(in_force))
-        roc, calibration, decision = opened.charts.html(curve_of or next(iter(in_force)), setting.thresholds)
+        roc, calibration, decision = opened.charts.html(curve_of or next(iter(in_force)), setting.thresholds, found)
         html = {
             "summary": words.summary_html(found, tuple(in_force)),
             "guarantees": words.guarantees_html(setting.guarantees, in_force),
             "changes": words.changes_html(changes, confusion(opened.in_force), confusion(counts)),
             "moved": words.moved_html(changes.moved),
             "one_case": case_html(counter.run, changes.moved, setting.case, setting.thresholds),
-            "groups": groups_html(found, grouping)
-            if opened.groupings
-            else "<p>Nothing to part cases by is recorded.</p>",
+            "groups": groups_html(found, grouping),
             "truth": opened.truth.html(setting.thresholds),
             "mix": self._mix_html(counter, setting, found),
             "roc": roc,

@@ -8,8 +8,9 @@ import pandas as pd
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.panels.plots import Series, chart_html
 from derm_kit.triage.benefit import decision_curve
-from derm_kit.triage.counts import NOT_FLAGGED_CALL, CaseCounter
+from derm_kit.triage.counts import CaseCounter
 from derm_kit.triage.curves import calibration_curve, roc_curve
+from derm_kit.triage.measures import Rates, net_benefits
 from derm_kit.triage.scores import one_against_rest, summed_score
 
 CANCERS = tuple(t for t in LESION_TYPES if t.cancer)
@@ -21,14 +22,17 @@ class TuningCharts:
     """The charts of one counter; what does not depend on thresholds is worked out once a type."""
 
     def __init__(self, counter: CaseCounter) -> None:
-        self._counter = counter
-        scores, truth = counter.run.matrix.astype(np.float64), counter.truth
         kept = ~counter.review
-        self._scores, self._truth, self._kept = scores[kept], truth[kept], kept
+        self._scores, self._truth = counter.matrix[kept].astype(np.float64), counter.truth[kept]
+        cancer, rows = one_against_rest(self._truth, CANCERS)
+        self._by_score = decision_curve(summed_score(self._scores[rows], CANCERS), cancer[rows], PROBABILITIES)
         self._still: dict[LesionType, tuple[pd.DataFrame, str]] = {}
 
-    def html(self, kind: LesionType, thresholds: dict[LesionType, float]) -> tuple[str, str, str]:
-        """ROC with the threshold as it is set, calibration, and the decision curve of the policy as it is set."""
+    def html(self, kind: LesionType, thresholds: dict[LesionType, float], found: Rates) -> tuple[str, str, str]:
+        """ROC with the threshold as it is set, calibration, and the decision curve of the policy as it is set.
+
+        `found` are the policy's rates at `thresholds`.
+        """
         roc, calibration = self._of(kind)
         at = roc[roc["threshold"] >= thresholds[kind]].tail(1)
         dot = Series(
@@ -44,7 +48,7 @@ class TuningCharts:
             f"ROC of {kind.label.lower()}", ("1 − specificity", "sensitivity"), [line, dot],
             pd.concat([some, at]).sort_values("threshold", ascending=False), remark=missing,
         )  # fmt: skip
-        return drawn, calibration, self._decision(thresholds)
+        return drawn, calibration, self._decision(found)
 
     def _of(self, kind: LesionType) -> tuple[pd.DataFrame, str]:
         if kind not in self._still:
@@ -66,15 +70,12 @@ class TuningCharts:
             self._still[kind] = (roc_curve(score, positive), drawn)
         return self._still[kind]
 
-    def _decision(self, thresholds: dict[LesionType, float]) -> str:
-        cancer, rows = one_against_rest(self._truth, CANCERS)
-        flagged = self._counter.called(thresholds)[self._kept][rows] < NOT_FLAGGED_CALL
-        summed, cancer = summed_score(self._scores[rows], CANCERS), cancer[rows]
-        by_score = decision_curve(summed, cancer, PROBABILITIES)
+    def _decision(self, found: Rates) -> str:
+        by_score = self._by_score
         numbers = pd.DataFrame(
             {
                 "threshold": PROBABILITIES,
-                "policy": decision_curve(flagged.astype(np.float64), cancer, PROBABILITIES)["model"],
+                "policy": net_benefits(found, PROBABILITIES),
                 "summed score": by_score["model"],
                 "refer all": by_score["treat_all"],
                 "refer none": by_score["treat_none"],

@@ -9,13 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LesionType
 from derm_kit.triage.guarantee import Guarantee
-
-MAKER_TARGETS: Final = {
-    LesionType.MELANOMA: 0.95,
-    LesionType.SQUAMOUS_CELL_CARCINOMA: 0.95,
-    LesionType.BASAL_CELL_CARCINOMA: 0.90,
-}
-"""Sensitivities that the maker of DERM publishes as its targets."""
+from derm_kit.triage.tuning import MAKER_TARGETS
 
 LESSON: Final = (0.989, 0.027, 0.998, 0.015)
 """The lesson of prevalence: a published NPV and the prevalence it was measured at, then the NPV to compare it with."""

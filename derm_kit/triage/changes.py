@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType, format_truth
-from derm_kit.triage.counts import CALLS, NOT_FLAGGED_CALL, CaseCounter, Truths
+from derm_kit.lesions import FLAGGED, LesionType, format_truth
+from derm_kit.triage.counts import CALLS, NOT_FLAGGED_CALL, CaseCounter, Truths, wholly
 from derm_kit.triage.proportions import BoolArray, FloatArray, normal_quantile
 
 NEWLY_MISSED = "cancer no longer flagged"
@@ -48,8 +48,7 @@ class Changes:
     def overall(self) -> pd.DataFrame:
         """The same of all cancers (caught: flagged at all), of benign lesions and of every case (caught: flagged)."""
         flagged = np.arange(len(CALLS)) < NOT_FLAGGED_CALL
-        cancer = np.array([bool(truth) and all(t.cancer for t in truth) for truth in self.truths], dtype=np.bool_)
-        benign = np.array([bool(truth) and not any(t.flagged for t in truth) for truth in self.truths], dtype=np.bool_)
+        cancer, benign = wholly(self.truths, lambda t: t.cancer), wholly(self.truths, lambda t: not t.flagged)
         everyone = np.ones(len(self.truths), dtype=np.bool_)
         sides = {"cancers flagged": cancer, "benign flagged": benign, "all cases flagged": everyone}
         rows = [(name, *self._paired(side, flagged)) for name, side in sides.items()]
@@ -101,8 +100,8 @@ def paired_difference(
 def _moved(counter: CaseCounter, old: npt.NDArray[np.uint8], new: npt.NDArray[np.uint8]) -> pd.DataFrame:
     rows = np.flatnonzero(old != new)
     truth_codes = counter.truth_codes[rows]
-    cancer = np.array([bool(t) and all(x.cancer for x in t) for t in counter.truths], dtype=np.bool_)[truth_codes]
-    clear = np.array([bool(t) and not any(x.cancer for x in t) for t in counter.truths], dtype=np.bool_)[truth_codes]
+    cancer = wholly(counter.truths, lambda t: t.cancer)[truth_codes]
+    clear = wholly(counter.truths, lambda t: not t.cancer)[truth_codes]
     was, now = old[rows] < NOT_FLAGGED_CALL, new[rows] < NOT_FLAGGED_CALL
     kind = np.select(
         [was & now, cancer & was, cancer & now, clear & was, clear & now],
@@ -112,7 +111,6 @@ def _moved(counter: CaseCounter, old: npt.NDArray[np.uint8], new: npt.NDArray[np
     names = np.array(CALLS, dtype=object)
     texts = np.array([format_truth(truth) for truth in counter.truths], dtype=object)
     deciding = np.minimum(old[rows], new[rows])
-    scores = counter.run.matrix[rows, np.minimum(deciding, len(LESION_TYPES) - 1)] if len(rows) else np.zeros(0)
     made = pd.DataFrame(
         {
             "case_id": counter.run.scores["case_id"].iloc[rows].to_numpy(object),
@@ -120,7 +118,7 @@ def _moved(counter: CaseCounter, old: npt.NDArray[np.uint8], new: npt.NDArray[np
             "before": names[old[rows]],
             "after": names[new[rows]],
             "kind": kind,
-            "score": scores,
+            "score": counter.matrix[rows, deciding],
         }
     )
     order = np.lexsort((deciding, kind != NEWLY_MISSED))

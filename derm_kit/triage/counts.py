@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,26 +39,26 @@ class Counts:
     truths: Truths
     table: IntArray
 
-    @property
-    def over_all(self) -> IntArray:
-        """Counts (U, 8) over all cases."""
-        table: IntArray = self.table[0]
-        return table
+
+def wholly(truths: Truths, belongs: Callable[[LesionType], bool]) -> BoolArray:
+    """Which of `truths` (U,) are known and name only types that belong: one open between both sides is on neither."""
+    return np.array([bool(truth) and all(belongs(t) for t in truth) for truth in truths], dtype=np.bool_)
 
 
 class CaseCounter:
     """The cases of a run made ready for counting under the rules of one policy, whatever its thresholds.
 
     A case is called as `policy.decide` calls it; those that the policy's other rules send to a clinician are counted
-    there. `called` (N,) are columns of CALLS. Raises PolicyError where the policy cannot be read on the run's scores.
+    there. `called` (N,) are columns of CALLS, `matrix` (N, 11) the run's scores. Raises PolicyError where the policy
+    cannot be read on them.
     """
 
     def __init__(self, run: ScoreRun, policy: TriagePolicy) -> None:
         require_match(run, policy)
         self.run, self.policy = run, policy
-        matrix = run.matrix
+        self.matrix = run.matrix
         self.trained = tuple(LESION_TYPES[i] for i in run.trained)
-        self._scores = {t: np.ascontiguousarray(matrix[:, LESION_TYPES.index(t)]) for t in FLAGGED}
+        self._scores = {t: np.ascontiguousarray(self.matrix[:, LESION_TYPES.index(t)]) for t in FLAGGED}
         self.review = np.zeros(len(run), dtype=np.bool_)
         for _, cases in review_rules(run, policy):
             self.review |= cases

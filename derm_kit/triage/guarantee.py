@@ -16,18 +16,16 @@ from decimal import ROUND_FLOOR, Context
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import bdtrc, expit, logit
+from scipy.special import expit, logit
 
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
 from derm_kit.triage.definition import LOWEST_THRESHOLD
 from derm_kit.triage.proportions import BoolArray, FloatArray, clopper_pearson
+from derm_kit.triage.ranks import ROUNDING, needed_at, require_shares, violation_probs, with_slack
 from derm_kit.triage.scores import incomplete_rows, score_table
 
 METHODS = ("order statistic", "learn then test")
-ROUNDING = 1e-9
-"""Relative slack of every comparison with delta, so that 1 - .95 in binary changes no rank."""
-
 GRID: FloatArray = np.append(
     np.clip(expit(np.arange(logit(LOWEST_THRESHOLD), -logit(LOWEST_THRESHOLD), 0.01)), LOWEST_THRESHOLD, 1),
     [1, np.inf],
@@ -90,25 +88,6 @@ def rounded_down(threshold: float, digits: int = 4) -> str:
     return f"{Context(prec=digits, rounding=ROUND_FLOOR).create_decimal(repr(threshold)).normalize():f}"
 
 
-def order_statistic_rank(n: int, target: float, confidence: float) -> int | None:
-    """Largest r such that calling scores >= the r-th lowest of n positives breaks `target` rarely enough.
-
-    Rarely enough is with probability at most 1 - confidence; rank r breaks it with probability at most
-    P(Binomial(n, 1 - target) <= r - 1). None where even the lowest score is no guarantee. Neyman-Pearson umbrella
-    algorithm: Tong, Feng and Li, Science Advances 4 (2018) eaao1659. Raises DermKitError unless target and confidence
-    lie between 0 and 1.
-    """
-    _require_shares(target, confidence)
-    violation = _violation(n, target)
-    return int((violation <= _limit(1 - confidence)).sum()) or None
-
-
-def needed_positives(target: float, confidence: float) -> int:
-    """Least number of positives for which `order_statistic_rank` finds a rank; raises as that does."""
-    _require_shares(target, confidence)
-    return _needed(target, 1 - confidence)
-
-
 def safest_thresholds(
     scores: npt.ArrayLike,
     truth: BoolArray,
@@ -132,9 +111,9 @@ def safest_thresholds(
     no part in the thresholds above. A case without the score of a trained type goes to review: its s is -inf.
     Scores are rounded to float32 as a run holds them, so `policy.suspected_index` calls what is counted here.
 
-    "order statistic": the score at `order_statistic_rank`. "learn then test": fixed-sequence testing of GRID upwards
-    with the exact binomial p-value (Angelopoulos, Bates, Candès, Jordan and Lei, arXiv 2110.01052, 2021). As misses
-    never fall along the grid, it gives the highest grid point that is not above the order statistic.
+    "order statistic": the score at `ranks.order_statistic_rank`. "learn then test": fixed-sequence testing of GRID
+    upwards with the exact binomial p-value (Angelopoulos, Bates, Candès, Jordan and Lei, arXiv 2110.01052, 2021). As
+    misses never fall along the grid, it gives the highest grid point that is not above the order statistic.
 
     Raises DermKitError for no target, a target or confidence outside 0..1, a type that is benign or has no score in any
     case, a fixed threshold that no policy allows, shapes that do not match, or an unknown method.
@@ -150,7 +129,7 @@ def safest_thresholds(
             next_step="Match them case by case.",
         )
     _require_types(s, targets, fixed)
-    _require_shares(*targets.values(), confidence)
+    require_shares(*targets.values(), confidence)
     if method not in METHODS:
         raise DermKitError(
             f"the method is one of: {', '.join(METHODS)}", value=method, next_step="Choose one of these."
@@ -211,7 +190,7 @@ def _guarantee(
     method: str,
 ) -> Guarantee:
     """What the positives' s (n,) of one group allow; `fallback` is the type's fixed threshold."""
-    n, needed = len(s), _needed(target, delta)
+    n, needed = len(s), needed_at(target, delta)
     highest, rank, violation = _highest(s, target, delta, method)
     threshold = min(highest, 1.0) if highest >= LOWEST_THRESHOLD else None
     in_use = threshold if threshold is not None else fallback
@@ -239,7 +218,7 @@ def _guarantee(
     if unscored:
         reason += f"; {unscored} without the score of a trained type count as missed"
     if threshold is None and fallback is not None:
-        reason += f"; its fixed threshold {fallback:.3g} stays, without a guarantee"
+        reason += f"; its fixed threshold {rounded_down(fallback)} stays, without a guarantee"
     return Guarantee(
         kind, group, threshold, target, confidence, delta, n, lost, rank, needed, violation,
         caught, float(low), float(high), method, reason,
@@ -251,31 +230,18 @@ def _highest(s: FloatArray, target: float, delta: float, method: str) -> tuple[f
 
     +inf where the type need never be called, -inf where no threshold holds.
     """
-    violation, ordered = _violation(len(s), target), np.sort(s)
-    rank = int((violation <= _limit(delta)).sum())
+    violation, ordered = violation_probs(len(s), target), np.sort(s)
+    rank = int((violation <= with_slack(delta)).sum())
     if not rank:
         return -math.inf, None, math.nan
     if method == METHODS[0]:
         return float(ordered[rank - 1]), rank, float(violation[rank - 1])
     misses = np.searchsorted(ordered, GRID, "left")
     p_value = np.append(violation, np.inf)[misses]
-    accepted = int(np.logical_and.accumulate(p_value <= _limit(delta)).sum())
+    accepted = int(np.logical_and.accumulate(p_value <= with_slack(delta)).sum())
     if not accepted:
         return -math.inf, rank, float(violation[rank - 1])
     return float(GRID[accepted - 1]), int(misses[accepted - 1]) + 1, float(p_value[accepted - 1])
-
-
-def _violation(n: int, target: float) -> FloatArray:
-    """P(Binomial(n, 1 - target) <= r - 1) for r = 1..n (n,), as P(Binomial(n, target) > n - r): no 1 - target."""
-    return np.asarray(bdtrc(n - np.arange(1, n + 1), n, target), np.float64)
-
-
-def _needed(target: float, delta: float) -> int:
-    return max(1, math.ceil(math.log(_limit(delta)) / math.log(target)))
-
-
-def _limit(delta: float) -> float:
-    return delta * (1 + ROUNDING)
 
 
 def _percent(share: float) -> str:
@@ -290,14 +256,6 @@ def _group_labels(groups: npt.ArrayLike) -> npt.NDArray[np.str_]:
     given = np.asarray(groups, object)
     text = np.where(pd.isna(given), "", given).astype(str)
     return np.where(text == "", "not recorded", text)
-
-
-def _require_shares(*shares: float) -> None:
-    for share in shares:
-        if not 0 < share < 1:
-            raise DermKitError(
-                "a target sensitivity and a confidence lie between 0 and 1", value=share, next_step="Give, say, 0.95."
-            )
 
 
 def _require_types(s: FloatArray, targets: Mapping[LesionType, float], fixed: Mapping[LesionType, float]) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
-from derm_kit.triage.counts import CALLS, NOT_FLAGGED_CALL, REVIEW_CALL, Counts, Truths
+from derm_kit.triage.counts import CALLS, NOT_FLAGGED_CALL, REVIEW_CALL, Counts, Truths, wholly
 from derm_kit.triage.proportions import (
     BoolArray,
     FloatArray,
@@ -111,15 +111,9 @@ class Rates:
         return made
 
 
-def rates(
-    counts: Counts,
-    wanted: tuple[Measure, ...] | None = None,
-    *,
-    level: float = 0.95,
-    method: Interval = "Clopper-Pearson",
-) -> Rates:
-    """Every measure (all of `measures` unless some are named) in every stratum, with its interval."""
-    wanted = measures(counts.truths) if wanted is None else wanted
+def rates(counts: Counts, *, level: float = 0.95, method: Interval = "Clopper-Pearson") -> Rates:
+    """Every measure of `measures` in every stratum, with its interval."""
+    wanted = measures(counts.truths)
     flat = counts.table.reshape(len(counts.table), -1).astype(np.float64)
     count, n = (
         np.rint(flat @ np.stack([cells.ravel() for cells in side], axis=1).astype(np.float64)).astype(np.int64)
@@ -142,9 +136,8 @@ def _measures(truths: Truths) -> Iterator[Measure]:
 
     everyone = np.ones(len(truths), dtype=np.bool_)
     labelled = np.array([bool(truth) for truth in truths], dtype=np.bool_)
-    cancer = np.array([bool(truth) and all(t.cancer for t in truth) for truth in truths], dtype=np.bool_)
-    no_cancer = np.array([bool(truth) and not any(t.cancer for t in truth) for truth in truths], dtype=np.bool_)
-    benign = np.array([bool(truth) and not any(t.flagged for t in truth) for truth in truths], dtype=np.bool_)
+    cancer, no_cancer = wholly(truths, lambda t: t.cancer), wholly(truths, lambda t: not t.cancer)
+    benign = wholly(truths, lambda t: not t.flagged)
     for assessed, among in ((False, _ANY_CALL), (True, _ASSESSED)):
         for column, t in enumerate(FLAGGED):
             own = np.array([truth == {t} for truth in truths], dtype=np.bool_)
