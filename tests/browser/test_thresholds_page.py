@@ -52,7 +52,7 @@ def kept(page: Page, name: str, role: str = "link") -> bytes:
     return Path(download.value.path()).read_bytes()
 
 
-def test_a_slider_moved_by_keyboard_changes_the_sentence_and_undo_brings_it_back(page: Page):
+def test_a_slider_held_down_by_keyboard_changes_the_sentence(page: Page):
     slider = opened(page)
     before = summary(page).inner_text()
     slider.focus()
@@ -60,6 +60,14 @@ def test_a_slider_moved_by_keyboard_changes_the_sentence_and_undo_brings_it_back
         page.keyboard.press("ArrowRight")
     expect(summary(page)).not_to_have_text(before)
     expect(slider).to_have_attribute("aria-valuetext", re.compile(r"[0-9.]+: [0-9]+ of 228 caught, [0-9]+ missed"))
+
+
+def test_undo_by_keyboard_brings_the_sentence_back(page: Page):
+    slider = opened(page)
+    before = summary(page).inner_text()
+    slider.focus()
+    page.keyboard.press("PageUp")
+    expect(summary(page)).not_to_have_text(before)
     page.get_by_role("button", name="Undo").focus()
     page.keyboard.press("Enter")
     expect(summary(page)).to_have_text(before)
