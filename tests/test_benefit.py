@@ -1,4 +1,4 @@
-"""Net benefit against the dcurves package and closed forms; expected harm by hand."""
+"""Net benefit against the dcurves package and closed forms."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from derm_kit.errors import DermKitError
-from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.triage.benefit import (
-    Harms,
     decision_curve,
-    expected_harm,
     flags,
     net_benefit,
     net_benefit_of_calls,
@@ -27,7 +23,6 @@ from derm_kit.triage.benefit import (
 
 REFERENCE = Path(__file__).parent / "reference"
 THRESHOLDS = [0.05, 0.10, 0.15, 0.20]
-MELANOMA, NAEVUS = LesionType.MELANOMA, LesionType.BENIGN_NAEVUS
 
 CASES = st.lists(
     st.tuples(st.integers(0, 20).map(lambda i: i / 20), st.booleans(), st.integers(0, 4)), min_size=1, max_size=60
@@ -38,10 +33,6 @@ PROBS = st.lists(st.integers(0, 19).map(lambda i: i / 20), min_size=1, max_size=
 def columns(rows):
     score, positive, weights = (np.array(column) for column in zip(*rows, strict=True))
     return score, positive, weights.astype(float)
-
-
-def truth_of(*types: LesionType | None) -> np.ndarray:
-    return np.array([[t == own for t in LESION_TYPES] for own in types])
 
 
 @pytest.fixture(scope="module")
@@ -196,39 +187,3 @@ def test_lengths_missing_scores_and_gaps_in_truth_are_refused():
             flags([True, gap], "truth")
     assert flags([1, 0.0], "truth").tolist() == [True, False]
     assert flags(pd.Series([True, False], dtype=object), "truth").tolist() == [True, False]
-
-
-def test_expected_harm_by_hand():
-    """Of 4 counted cases one melanoma is discharged (20) and one naevus sent on (1): 21 / 4 = 5.25 a case."""
-    truth = truth_of(MELANOMA, MELANOMA, NAEVUS, NAEVUS, None)
-    truth[4, :2] = True
-    called = ["", "melanoma", "melanoma", "", ""]
-    harms = Harms(
-        {(MELANOMA, ""): 20, (MELANOMA, "melanoma"): 0, (NAEVUS, "melanoma"): 1, (NAEVUS, ""): 0}, "a made-up scale"
-    )
-    found = expected_harm(called, truth, harms)
-    assert found.per_case.value == 5.25
-    assert found.per_1000.value == 5250
-    error = stats.sem([20, 0, 1, 0])
-    assert found.per_1000.high == pytest.approx(1000 * (5.25 + 1.959964 * error), rel=1e-6)
-    assert (found.left_out, found.per_case.n, found.source) == (1, 4, "a made-up scale")
-    weighted = expected_harm(called, truth, harms, weights=[0, 1, 3, 0, 9])
-    assert weighted.per_case.value == 0.75
-
-
-def test_a_harm_that_nobody_gave_is_refused_and_there_is_no_default():
-    truth = truth_of(MELANOMA, NAEVUS)
-    harms = Harms({(MELANOMA, ""): 20}, "a made-up scale")
-    with pytest.raises(DermKitError, match="benign_naevus, called melanoma"):
-        expected_harm(["", "melanoma"], truth, harms)
-    with pytest.raises(DermKitError, match="benign_naevus, called none"):
-        expected_harm(["", ""], truth, harms)
-    assert expected_harm(["", "melanoma"], truth, harms, weights=[1, 0]).per_case.value == 20
-    for source in ("", "  "):
-        with pytest.raises(DermKitError, match="source and a unit"):
-            Harms({(MELANOMA, ""): 20}, source)
-    for harm in (-1, math.nan, math.inf):
-        with pytest.raises(DermKitError, match="finite number from 0 up"):
-            Harms({(MELANOMA, ""): harm}, "a made-up scale")
-    with pytest.raises(DermKitError, match="one length"):
-        expected_harm([""], truth, harms)

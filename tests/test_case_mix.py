@@ -155,3 +155,22 @@ def test_effective_sample_size_by_hand():
     assert effective_sample_size([5, 0]) == 1
     assert effective_sample_size([]) == 0
     assert effective_sample_size([0, 0]) == 0
+
+
+def test_a_clinics_mix_by_hand():
+    """6 % cancers of which 1.5 % melanoma: the other cancers share 4.5 %, all else 94 %."""
+    mel, bcc, derm = LesionType.MELANOMA, LesionType.BASAL_CELL_CARCINOMA, LesionType.DERMATOFIBROMA
+    mix = CaseMix.of_clinic(0.06, {mel: 0.015, derm: 0.02, bcc: 0.0}, name="clinic")
+    shares = dict(mix.groups)
+    others = frozenset(t for t in LESION_TYPES if t.cancer and t is not mel)
+    assert shares[frozenset({mel})] == 0.015
+    assert shares[frozenset({derm})] == 0.02
+    assert shares[others] == pytest.approx(0.045)
+    assert mix.rest == pytest.approx(0.92)
+    assert CaseMix.of_clinic(0.0, {mel: 0.015}).rest == pytest.approx(0.985)
+    with pytest.raises(DermKitError, match=r"7\.00% named, 6\.00% in all"):
+        CaseMix.of_clinic(0.06, {mel: 0.07})
+    every = {t: 0.01 for t in LESION_TYPES if t.cancer}
+    assert dict(CaseMix.of_clinic(0.01 * len(every), every).groups) == {frozenset({t}): 0.01 for t in every}
+    with pytest.raises(DermKitError, match="where some are not named"):
+        CaseMix.of_clinic(0.2, every)

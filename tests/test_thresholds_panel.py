@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 import re
 import tempfile
@@ -187,8 +188,108 @@ def test_a_slider_held_down_is_one_change_and_a_later_move_another(panel, monkey
     assert panel.setting == start
 
 
+def test_moves_under_way_when_all_was_undone_are_dropped(panel):
+    """As a browser sends them: with the round that it knew when the key was pressed."""
+    slider, start = panel.controls.sliders[MEL], panel.setting
+
+    def move(value: float, known: int) -> None:
+        with slider.hold_trait_notifications():
+            slider.value, slider.known = value, [known, 1]
+
+    known = slider.round
+    move(0.3, known)
+    move(0.31, known)
+    panel.step(True)
+    move(0.32, known)
+    move(0.33, known)
+    assert panel.setting == start
+    assert slider.value == start.thresholds[MEL]
+    assert not panel.controls.redo.disabled
+    move(0.4, slider.round)
+    assert panel.setting.thresholds[MEL] == 0.4
+    move(0.41, slider.round)
+    panel.find()
+    found = panel.setting
+    move(0.42, slider.round - 1)
+    assert panel.setting is found
+
+
+def test_learn_then_test_gives_thresholds_that_are_no_higher(panel):
+    panel.find()
+    ours = dict(panel.setting.thresholds)
+    panel.controls.method.value = "learn then test"
+    panel.find()
+    held = [g for g in panel.setting.guarantees if g.threshold is not None]
+    assert {g.method for g in held} == {"learn then test"}
+    assert held[0].threshold <= ours[MEL]
+    assert "method=learn+then+test" in panel.controls.address.state
+
+
+def test_a_clinics_mix_by_type_is_read_with_the_share_of_all_cancers(panel):
+    c = panel.controls
+    c.cancers.value = 6
+    of_all = shown(panel, "mix")
+    c.shares[MEL].value = 1.5
+    assert panel.setting.shares == {MEL: 0.015}
+    assert "6.0% of lesions are cancers there" in shown(panel, "mix")
+    assert shown(panel, "mix") != of_all
+    c.shares[LesionType.DERMATOFIBROMA].value = 2
+    assert "dermatofibroma" in shown(panel, "mix") or "has at least 30 cases" in shown(panel, "mix")
+    c.shares[LesionType.DERMATOFIBROMA].value = 0
+    c.shares[BCC].value = 30
+    assert "31.50% named, 6.00% in all" in shown(panel, "mix")
+    assert c.shares[BCC].value == 30, "what was entered stays"
+    opened = panel.opened
+    assert Setting.from_text(panel.setting.text(), opened.start, opened.groupings) == panel.setting
+    c.cancers.value = 0
+    assert "of lesions are cancers there" in shown(panel, "mix")
+
+
+def test_harm_is_shown_once_its_unit_and_source_are_said(panel):
+    c = panel.controls
+    c.harms["melanoma"].value, c.harms["benign_flagged"].value = 100, 1
+    assert "No published set of such weights is known" in shown(panel, "harm")
+    c.harm_source.value = "points, <b>agreed</b> by the team"
+    said = shown(panel, "harm")
+    assert "Weights: points, <b>agreed</b> by the team" in said
+    assert "<b>agreed" not in panel.controls.shown["harm"].value
+    assert "every case gives the same figure" in said, "nothing has changed yet"
+    c.sliders[MEL].value = 0.9
+    assert re.search(r"difference\s+\+[0-9.,]+ \(\+", shown(panel, "harm")), shown(panel, "harm")
+    before = shown(panel, "harm")
+    c.cancers.value = 2
+    assert "in the mix of my clinic" in shown(panel, "harm") != before
+
+
+def test_a_scored_type_without_a_threshold_has_a_slider_that_gives_it_one(panel, policy):
+    naevus = LesionType.ATYPICAL_NAEVUS
+    upload(panel, scores().to_csv(index=False))
+    slider = panel.controls.sliders[naevus]
+    assert slider.layout.display == ""
+    assert slider.never
+    assert "No threshold: no case is called this" in slider.worth
+    assert naevus not in panel.setting.thresholds
+    panel.controls.curve_of.value = naevus
+    assert panel.notice.value == ""
+    slider.value = 0.2
+    assert not slider.never
+    assert panel.policy.thresholds[naevus] == 0.2
+    assert re.search(r"Caught .* of them as their own type", slider.worth)
+    panel.proposal.rationale.value = WHY
+    panel.proposal.propose()
+    made = json.loads(base64.b64decode(re.search(r"base64,([^']+)", panel.proposal.result.value)[1]))
+    assert naevus not in made["old_policy"]["thresholds"]
+    assert made["new_policy"]["thresholds"][naevus] == 0.2
+    panel.step(True)
+    assert slider.never
+    assert slider.value == 1
+
+
 def test_the_address_brings_the_setting_back_exactly(panel, reference, policy):
     panel.controls.preset.value = "prevalence"
+    panel.controls.harms["review"].value = 0.5
+    panel.controls.harm_source.value = "points & more; = agreed"
+    panel.controls.method.value = "learn then test"
     panel.find()
     panel.controls.within.value = "source"
     panel.controls.picker.chosen = panel.worked.changes.moved["case_id"].iloc[0]
@@ -223,6 +324,7 @@ def test_a_nonsense_address_is_told_and_changes_nothing(panel, text):
     [
         ("melanoma", "nan"), ("melanoma", "0"), ("melanoma", "1.5"), ("hold.melanoma", "1"), ("confidence", "1"),
         ("confidence", "nan"), ("within", "shoe size"), ("cancers", "-1"), ("extra", "1"), ("cancers", "inf"),
+        ("method", "magic"), ("share.melanoma", "2"), ("harm.melanoma", "-1"), ("harm.melanoma", "nan"),
     ],
 )  # fmt: skip
 def test_an_address_with_one_wrong_value_is_refused(panel, name, value):
@@ -387,7 +489,22 @@ def test_a_bad_table_is_told_plainly_and_the_last_good_state_stays(panel, conten
     assert "did not foresee" not in panel.source.notice.value
     assert panel.setting is before
     assert panel.source.about.value == about
+    assert "The scores on the page are still those before it." in panel.source.notice.value
     assert panel.controls.sliders[MEL].value == 0.4
+
+
+def test_a_joined_parquet_is_taken_like_a_csv(panel):
+    table, file = scores(), io.BytesIO()
+    table.to_parquet(file)
+    upload(panel, file.getvalue())
+    assert "Your file: 120 cases" in panel.source.about.value, panel.source.notice.value
+    by_parquet = panel.worked.rates.frame()
+    upload(panel, table.to_csv(index=False))
+    pd.testing.assert_frame_equal(by_parquet, panel.worked.rates.frame())
+    upload(panel, file.getvalue()[:200])
+    assert "role='alert'" in panel.source.notice.value
+    assert "scores.parquet" not in panel.source.notice.value
+    assert tempfile.gettempdir() not in panel.source.notice.value
 
 
 def test_a_table_above_the_limit_is_sent_to_the_command_line(panel):
@@ -458,7 +575,7 @@ def test_a_hostile_case_id_is_refused_or_shown_as_text(panel):
 
 def test_an_unforeseen_failure_is_told_in_plain_words_and_changes_nothing(panel, monkeypatch, caplog):
     before = panel.setting
-    monkeypatch.setattr("derm_kit.panels.thresholds.compare", lambda *_: 1 / 0)
+    monkeypatch.setattr("derm_kit.panels.tuning_figures.compare", lambda *_: 1 / 0)
     panel.controls.sliders[MEL].value = 0.4
     assert "did not foresee" in panel.notice.value
     assert "ZeroDivisionError" not in panel.notice.value
@@ -486,7 +603,7 @@ def test_a_policy_for_another_model_is_not_read_on_the_scores(reference, policy)
 
 def test_an_address_for_other_types_is_refused():
     start = Setting({MEL: 0.1}, {MEL: 0.95})
-    other = Setting({MEL: 0.1, SCC: 0.2}, {MEL: 0.95})
+    other = Setting({MEL: 0.1, SCC: 0.2}, {MEL: 0.95, SCC: 0.95})
     assert Setting.from_text(start.text(), start, ()) == start
     with pytest.raises(DermKitError):
         Setting.from_text(start.text(), other, ())

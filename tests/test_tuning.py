@@ -242,8 +242,9 @@ def test_the_same_mix_as_here_is_the_plain_count_and_says_what_it_assumes(counte
         f"{here:.1%} of lesions are cancers there. Weighted so, the 977 cancers here say as much as 977 would, the "
         "others as much as 1153."
     )
-    assert "label shift" in found.sentences[1]
-    assert found.sentences[2] == "Source of the mix: counted."
+    assert found.sentences[1].startswith(f"{len(counter.run) - int(counter.review.sum()) - 977 - 1153} assessed cases")
+    assert "label shift" in found.sentences[2]
+    assert found.sentences[3] == "Source of the mix: counted."
 
 
 def test_other_thresholds_change_what_a_mix_says(counter):

@@ -14,6 +14,9 @@ class ThresholdSlider(anywidget.AnyWidget):
     """A threshold between the lowest that a policy allows and 1, moved by mouse, keyboard or typed as a number.
 
     `worth` is what it is worth, as escaped HTML below it, and `says` the same in a few words, read with the number.
+    `never`: the type has no threshold until the slider is moved. A move carries in `known` the `round` that the browser
+    knew when it was made, so that one still under way when all was undone can be told from one made after it, and a
+    number of its own: what is as it was is not sent.
     """
 
     _esm = Path(__file__).with_name("slider.js")
@@ -24,6 +27,20 @@ class ThresholdSlider(anywidget.AnyWidget):
     min = t.Float(LOWEST_THRESHOLD).tag(sync=True)
     max = t.Float(1.0).tag(sync=True)
     value = t.Float(0.5, min=LOWEST_THRESHOLD, max=1.0).tag(sync=True)
+    never = t.Bool(False).tag(sync=True)
+    round = t.Int(0).tag(sync=True)
+    known = t.List(t.Int(), [0, 0]).tag(sync=True)
+
+    def begin_round(self) -> None:
+        """From here on, moves made before are stale."""
+        self.round += 1
+        self.known = [self.round, 0]
+
+    def drop_stale(self) -> bool:
+        """Whether the last move was made before the present round; it is forgotten then."""
+        stale = bool(self.known[0] < self.round)
+        self.known = [self.round, 0]
+        return stale
 
 
 class Picker(anywidget.AnyWidget):

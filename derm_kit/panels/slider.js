@@ -29,26 +29,29 @@ export default {
     el.append(name, slider, box, worth);
 
     const place = (value) => Math.round((STEPS * (Math.log10(value) - low)) / (high - low));
-    let said = "";
+    const number = () => (model.get("never") ? "" : down(model.get("value")));
+    let said = "", moves = 0;
     const show = () => {
       if (said !== model.get("worth")) worth.innerHTML = said = model.get("worth");
       const value = model.get("value");
       if (Number(slider.value) !== place(value)) slider.value = place(value);
-      if (document.activeElement !== box) box.value = down(value);
-      slider.setAttribute("aria-valuetext", [Number(value.toPrecision(3)), model.get("says")].filter(Boolean).join(": "));
+      if (document.activeElement !== box) box.value = number();
+      const read = model.get("never") ? "no threshold" : Number(value.toPrecision(3));
+      slider.setAttribute("aria-valuetext", [read, model.get("says")].filter(Boolean).join(": "));
     };
     const send = (value) => {
       model.set("value", value);
+      model.set("known", [model.get("round"), ++moves]);
       model.save_changes();
     };
     slider.addEventListener("input", () => send(10 ** (low + (slider.value / STEPS) * (high - low))));
     box.addEventListener("change", () => {
       const value = Number(box.value);
       if (box.value !== "" && value >= model.get("min") && value <= model.get("max")) send(value);
-      else box.value = down(model.get("value"));
+      else box.value = number();
     });
-    model.on("change:value change:says change:worth", show);
+    model.on("change:value change:says change:worth change:never change:round", show);
     show();
-    return () => model.off("change:value change:says change:worth", show);
+    return () => model.off("change:value change:says change:worth change:never change:round", show);
   },
 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -21,7 +22,7 @@ LONGEST_SIDE = 420
 ABOUT = {"age_years": "age", "sex": "sex", "anatomical_site": "site", "source": "source", "truth_source": "truth by"}
 
 
-def case_html(run: ScoreRun, moved: pd.DataFrame, case_id: str, thresholds: dict[LesionType, float]) -> str:
+def case_html(run: ScoreRun, moved: pd.DataFrame, case_id: str, thresholds: Mapping[LesionType, float]) -> str:
     """The case, one of those that change sides; "" where it no longer does."""
     found = moved[moved["case_id"] == case_id]
     if found.empty:
@@ -41,7 +42,7 @@ def case_html(run: ScoreRun, moved: pd.DataFrame, case_id: str, thresholds: dict
         f"{escape(_words(str(one['before'])))} by the policy in force, {escape(_words(called))} as set. "
         f"{escape(', '.join(about).capitalize())}.</p>"
     )
-    scores = scores_html(run.matrix[row], thresholds, suspected)
+    scores = scores_html(run.matrix[row], dict(thresholds), suspected)
     sides = f"<div class='dk-table-sides'>{_picture(case_id)}<div>{scores}</div></div>"
     return f"<div class='dk-table-open'>{head}{sides}</div>"
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
-
 import ipywidgets as w
 
-from derm_kit.lesions import FLAGGED, LesionType
+from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
 from derm_kit.panels.inputs import Address, Keeper, Picker, ThresholdSlider
 from derm_kit.panels.parts import page, section
-from derm_kit.panels.tuning_setting import PRESETS, Setting
+from derm_kit.panels.tuning_figures import still
+from derm_kit.panels.tuning_setting import BENIGN_FLAGGED, HIGHEST_HARM, MISTAKES, PRESETS, REVIEWED, Setting
+from derm_kit.triage.guarantee import METHODS
 
 SHOWN = (
-    "summary", "guarantees", "changes", "moved", "one_case", "groups", "truth", "mix", "roc", "calibration",
-    "decision", "rates", "files",
+    "summary", "guarantees", "changes", "moved", "one_case", "groups", "truth", "mix", "harm", "roc", "precision",
+    "calibration", "decision", "rates", "files",
 )  # fmt: skip
 WITHIN_NOTHING = ("all cases together", "")
 
@@ -27,7 +26,15 @@ class Controls:
         self.targets = {t: w.BoundedFloatText(min=0, max=99.9, step=1, description=t.label) for t in FLAGGED}
         self.confidence = w.BoundedFloatText(min=50, max=99.9, step=1, description="Confidence")
         self.within = w.Dropdown(options=[WITHIN_NOTHING], description="Hold within each group of")
+        self.method = w.Dropdown(options=METHODS, description="Method")
         self.cancers = w.BoundedFloatText(min=0, max=100, step=0.1, description="Cancers in 100 lesions at my clinic")
+        self.shares = {t: w.BoundedFloatText(min=0, max=100, step=0.1, description=t.label) for t in LESION_TYPES}
+        self.harms = {
+            name: w.BoundedFloatText(min=0, max=HIGHEST_HARM, step=1, description=_mistake(name)) for name in MISTAKES
+        }
+        self.harm_source = w.Text(
+            description="Unit, and who set these", placeholder="points, agreed by …", continuous_update=False
+        )
         self.preset = w.Dropdown(
             options=[("Choose a preset…", ""), *((words, name) for name, words in PRESETS.items())],
             description="Preset",
@@ -50,7 +57,7 @@ class Controls:
             "What to hold",
             self.preset,
             w.HTML("<p>Sensitivity to hold, in per cent; 0 leaves a type as it is.</p>"),
-            _box("dk-slider-targets", *self.targets.values(), self.confidence, self.within, self.cancers),
+            _box("dk-slider-targets", *self.targets.values(), self.confidence, self.within, self.method, self.cancers),
             self.find,
             shown["guarantees"],
         )
@@ -59,8 +66,9 @@ class Controls:
             *self.sliders.values(),
             buttons,
         )
-        curves = w.Box([shown["roc"], shown["calibration"], shown["decision"]])
+        curves = w.Box([shown[name] for name in ("roc", "precision", "calibration", "decision")])
         curves.add_class("dk-charts")
+        curves.add_class("dk-charts-large")
         top = w.Box([aims, tuned])
         top.add_class("dk-slider-columns")
         return page(
@@ -72,13 +80,27 @@ class Controls:
             top,
             section("What changes against the policy in force", shown["changes"]),
             section("The cases that change sides", shown["moved"], shown["one_case"]),
-            section("At my clinic", shown["mix"]),
+            section("At my clinic", self._by_type(), shown["mix"]),
+            section("Harm, by your own weights", self._weights(), shown["harm"]),
             section("Subgroups", self.grouping, shown["groups"]),
             section("How the truth is known", shown["truth"]),
             section("Curves", self.curve_of, curves),
             section("All figures", self.every_rate, shown["rates"], self.make_files, shown["files"]),
             section("Propose this change", proposal),
         )  # fmt: skip
+
+    def _by_type(self) -> w.Widget:
+        fields = _box("dk-slider-many", *self.shares.values())
+        fields.layout.display = "none"
+        by_type = w.Checkbox(description="Say it by lesion type", indent=False)
+        for share in self.shares.values():
+            share.observe(lambda change: by_type.set_trait("value", by_type.value or change["new"] > 0), "value")
+        by_type.observe(lambda change: fields.layout.set_trait("display", "" if change["new"] else "none"), "value")
+        hint = w.HTML("<p>Of 100 lesions; types left at 0 share the rest as they do in this set.</p>")
+        return w.VBox([by_type, w.VBox([hint, fields])])
+
+    def _weights(self) -> w.Widget:
+        return w.VBox([_box("dk-slider-many", *self.harms.values()), self.harm_source])
 
     def offer(self, types: tuple[LesionType, ...], groupings: tuple[str, ...]) -> None:
         """Only what the scores at hand allow: sliders and curves of `types`, groups by `groupings`."""
@@ -95,22 +117,25 @@ class Controls:
 
     def show(self, setting: Setting) -> None:
         """The inputs as they are set."""
-        for t, threshold in setting.thresholds.items():
-            self.sliders[t].value = threshold
+        for t, slider in self.sliders.items():
+            slider.never, slider.value = t not in setting.thresholds, setting.thresholds.get(t, 1.0)
         for t, target in setting.targets.items():
             self.targets[t].value = round(100 * target, 6)
         self.confidence.value = round(100 * setting.confidence, 6)
         self.cancers.value = round(100 * setting.cancers, 6)
-        self.within.value = setting.within
+        self.within.value, self.method.value = setting.within, setting.method
+        for t, field in self.shares.items():
+            field.value = round(100 * setting.shares.get(t, 0.0), 6)
+        for name, field in self.harms.items():
+            field.value = setting.harms.get(name, 0.0)
+        self.harm_source.value = setting.harm_source
         self.picker.chosen = setting.case
 
 
-T = TypeVar("T")
-
-
-def still(chosen: T | None, options: Sequence[T]) -> T | None:
-    """What is chosen, where it is on offer; else the first that is."""
-    return chosen if chosen in options else next(iter(options), None)
+def _mistake(name: str) -> str:
+    if name == BENIGN_FLAGGED:
+        return "A benign lesion flagged"
+    return "A case in clinician review" if name == REVIEWED else f"{LesionType(name).label} not flagged"
 
 
 def _second(words: str) -> w.Button:

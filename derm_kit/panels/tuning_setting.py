@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from derm_kit.errors import DermKitError
-from derm_kit.lesions import LesionType
-from derm_kit.triage.guarantee import Guarantee
+from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
+from derm_kit.triage.guarantee import METHODS, Guarantee
 from derm_kit.triage.tuning import MAKER_TARGETS
 
 LESSON: Final = (0.989, 0.027, 0.998, 0.015)
@@ -22,20 +23,34 @@ PRESETS: Final = {
 }
 _FIND = "Press “Find the safest thresholds” to hold them."
 
+BENIGN_FLAGGED, REVIEWED = "benign_flagged", "review"
+MISTAKES: Final = (*(t.value for t in FLAGGED), BENIGN_FLAGGED, REVIEWED)
+"""What may be given a harm: each flagged type not flagged, a benign lesion flagged, any case in clinician review."""
+HIGHEST_HARM: Final = 1e6
+_MOST_FIELDS = 60
+
 
 @dataclass(frozen=True)
 class Setting:
-    """All that was set. Targets are sensitivities to hold (0: none), `cancers` the share of cancers among the lesions
-    of the officer's clinic (0: not said), `within` a grouping in each group of which targets are to hold.
+    """All that was set.
 
-    `guarantees` are those of the last search; the `case` on show does not count as a change.
+    thresholds   of the types that are called
+    targets      sensitivity to hold (0: none) of every type with scores
+    within       a grouping in each group of which targets are to hold ("": none)
+    cancers      share of cancers among the lesions of the officer's clinic (0: not said), `shares` that of single types
+    harms        of each of MISTAKES that has one, in the unit that `harm_source` names; read where that says one
+    guarantees   those of the last search; like the `case` on show they do not count as a change
     """
 
-    thresholds: dict[LesionType, float]
-    targets: dict[LesionType, float]
+    thresholds: Mapping[LesionType, float]
+    targets: Mapping[LesionType, float]
     confidence: float = 0.95
     within: str = ""
+    method: str = METHODS[0]
     cancers: float = 0.0
+    shares: Mapping[LesionType, float] = field(default_factory=dict)
+    harms: Mapping[str, float] = field(default_factory=dict)
+    harm_source: str = ""
     lesson: bool = False
     guarantees: tuple[Guarantee, ...] = field(default=(), compare=False)
     case: str = field(default="", compare=False)
@@ -44,10 +59,12 @@ class Setting:
         """As the address holds it; guarantees are found anew."""
         parts = {t.value: repr(v) for t, v in self.thresholds.items()}
         parts |= {f"hold.{t.value}": repr(v) for t, v in self.targets.items()}
-        parts |= {"confidence": repr(self.confidence), "within": self.within, "cancers": repr(self.cancers)}
-        parts |= {"lesson": "1"} if self.lesson else {}
-        parts |= {"case": self.case} if self.case else {}
-        return urlencode(parts)
+        parts |= {"confidence": repr(self.confidence), "within": self.within, "method": self.method}
+        parts |= {"cancers": repr(self.cancers)}
+        parts |= {f"share.{t.value}": repr(v) for t, v in self.shares.items() if v}
+        parts |= {f"harm.{name}": repr(v) for name, v in self.harms.items() if v}
+        said = {"harms": self.harm_source, "lesson": "1" if self.lesson else "", "case": self.case}
+        return urlencode(parts | {name: text for name, text in said.items() if text})
 
     @classmethod
     def from_text(cls, text: str, start: Setting, within: tuple[str, ...]) -> Setting:
@@ -56,16 +73,16 @@ class Setting:
         Raises DermKitError where it holds anything that this page does not write.
         """
         try:
-            given = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=40))
-            thresholds = {t: float(given.pop(t.value)) for t in start.thresholds}
-            targets = {t: float(given.pop(f"hold.{t.value}")) for t in start.targets}
+            given = dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=_MOST_FIELDS))
             found = cls(
-                thresholds, targets, float(given.pop("confidence")), given.pop("within"), float(given.pop("cancers")),
-                given.pop("lesson", "") == "1", case=given.pop("case", ""),
+                {t: float(given.pop(t.value)) for t in start.targets if t in start.thresholds or t.value in given},
+                {t: float(given.pop(f"hold.{t.value}")) for t in start.targets},
+                float(given.pop("confidence")), given.pop("within"), given.pop("method"), float(given.pop("cancers")),
+                {t: float(given.pop(f"share.{t.value}")) for t in LESION_TYPES if f"share.{t.value}" in given},
+                {name: float(given.pop(f"harm.{name}")) for name in MISTAKES if f"harm.{name}" in given},
+                given.pop("harms", ""), given.pop("lesson", "") == "1", case=given.pop("case", ""),
             )  # fmt: skip
-            shares = (*targets.values(), found.cancers)
-            sound = all(0 <= share <= 1 for share in shares) and 0.5 <= found.confidence < 1
-            if given or not sound or max(targets.values(), default=0) == 1 or found.within not in ("", *within):
+            if given or not found._sound(within):
                 raise ValueError(text)  # noqa: TRY301
         except (ValueError, KeyError):
             raise DermKitError(
@@ -74,6 +91,17 @@ class Setting:
                 next_step="Open the page without it: it starts with the policy in force.",
             ) from None
         return found
+
+    def _sound(self, within: tuple[str, ...]) -> bool:
+        shares = (*self.targets.values(), *self.shares.values(), self.cancers)
+        return (
+            all(0 <= share <= 1 for share in shares)
+            and max(self.targets.values(), default=0) < 1
+            and 0.5 <= self.confidence < 1
+            and self.within in ("", *within)
+            and self.method in METHODS
+            and all(0 <= harm <= HIGHEST_HARM for harm in self.harms.values())
+        )
 
 
 def preset(name: str, start: Setting, now: Setting) -> tuple[Setting, str]:
@@ -86,7 +114,7 @@ def preset(name: str, start: Setting, now: Setting) -> tuple[Setting, str]:
     if name == "hold 90":
         return replace(now, targets=dict.fromkeys(now.targets, 0.9)), f"Every target is 90%. {_FIND}"
     if name == "prevalence":
-        return replace(now, cancers=LESSON[3], lesson=True), (
+        return replace(now, cancers=LESSON[3], shares={}, lesson=True), (
             "The share of cancers at your clinic is set to that of the lesson. Read it under “At my clinic”."
         )
-    return start, "Thresholds, targets and case mix are as the page opened."
+    return start, "Thresholds, targets, case mix and harms are as the page opened."

@@ -1,4 +1,4 @@
-"""Whose scores the threshold page judges: the reference cases, a run, or a CSV that an officer brings."""
+"""Whose scores the threshold page judges: the reference cases, a run, or a file that an officer brings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ipywidgets as w
 
-from derm_kit.errors import RunError
+from derm_kit.errors import DermKitError, RunError
 from derm_kit.lesions import FLAGGED, LESION_TYPES
 from derm_kit.model.run import ScoreRun, read_run
 from derm_kit.panels.dropzone import DropZone
@@ -65,7 +65,10 @@ class Source:
             said.append(f"No score for {' or '.join(mute)}: nothing is said of it, and it has no slider.")
         idle = [t.label.lower() for t in FLAGGED if t in scored and t not in self.policy.thresholds]
         if idle:
-            said.append(f"The policy in force has no threshold for {' or '.join(idle)}: no case is called that.")
+            said.append(
+                f"The policy in force has no threshold for {' or '.join(idle)}: no case is called that until you move "
+                "its slider or give it a target."
+            )
         if self.uploaded:
             said.append("It is held in memory only: closing the page forgets it, and the address holds nothing of it.")
         return said
@@ -81,7 +84,7 @@ class Source:
 
 
 def uploaded(content: bytes, size: int, policy: TriagePolicy) -> Source:
-    """A CSV's bytes as a source, on disk only while they are read. Raises RunError where they are unusable."""
+    """A CSV's or parquet's bytes as a source, on disk only while they are read; RunError where they are unusable."""
     if size > LARGEST_MB * 1_000_000:
         raise RunError(
             f"a file is at most {LARGEST_MB} MB",
@@ -89,7 +92,7 @@ def uploaded(content: bytes, size: int, policy: TriagePolicy) -> Source:
             next_step="Judge larger tables on the command line: 'derm-kit tune' and 'derm-kit accuracy' read them.",
         )
     with tempfile.TemporaryDirectory() as private:
-        path = Path(private) / "scores.csv"
+        path = Path(private) / ("scores.parquet" if content.startswith(b"PAR1") else "scores.csv")
         path.write_bytes(content)
         try:
             run = read_run(path)
@@ -110,8 +113,8 @@ class SourcePanel(Panel):
         self._first, self._policy, self._then = first, policy, then
         self.about = w.HTML(first.html())
         self.upload = DropZone(
-            words="Somebody else's scores, with truth: drop a CSV here, or", label="Choose a CSV of scores",
-            accept=".csv,text/csv", largest=LARGEST_MB * 1_000_000,
+            words="Other scores with truth: drop a CSV or a joined parquet here, or", label="Choose a file of scores",
+            accept=".csv,text/csv,.parquet", largest=LARGEST_MB * 1_000_000,
         )  # fmt: skip
         self.upload.observe(lambda _: self._on_upload(), "given")
         self.back = w.Button(description="Back to the scores the page opened with")
@@ -123,8 +126,10 @@ class SourcePanel(Panel):
     @guarded
     def _on_upload(self) -> None:
         zone = self.upload
-        source = uploaded(zone.content, zone.size, self._policy)
-        self._take(source)
+        try:
+            self._take(uploaded(zone.content, zone.size, self._policy))
+        except DermKitError as error:
+            self.notice.value = notice_html("error", str(error), "The scores on the page are still those before it.")
 
     @guarded
     def _open(self, source: Source) -> None:

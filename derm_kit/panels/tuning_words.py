@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping
 from html import escape
 
@@ -14,9 +13,8 @@ from derm_kit.panels.parts import notice_html, proportion_html
 from derm_kit.panels.tables import shares, table_html
 from derm_kit.triage.changes import NEWLY_FLAGGED, NEWLY_MISSED, Changes
 from derm_kit.triage.guarantee import Guarantee, rounded_down
-from derm_kit.triage.measures import Rates, likelihood_ratios
+from derm_kit.triage.measures import Rates
 from derm_kit.triage.subgroups import FEW
-from derm_kit.triage.tuning import InCaseMix
 
 SHOWN_CASES = 50
 PLURALS = {
@@ -27,13 +25,7 @@ PLURALS = {
     LesionType.ACTINIC_KERATOSIS: "actinic keratoses",
     LesionType.ATYPICAL_NAEVUS: "atypical naevi",
 }
-NAMES_IN_MIX = {
-    "cancers flagged": "cancers flagged (sensitivity)",
-    "no cancer, not flagged": "no cancer, not flagged (specificity)",
-    "cancers among flagged": "cancers among flagged (PPV)",
-    "no cancer among not flagged": "no cancer among not flagged (NPV)",
-    "likelihood ratio of no flag": "likelihood ratio of no flag (LR−)",
-}
+NOT_CALLED = "No threshold: no case is called this. Move the slider to give it one."
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -206,28 +198,6 @@ def moved_html(moved: pd.DataFrame) -> str:
     more = f"; the first {SHOWN_CASES} are listed, all are in the files below" if len(moved) > SHOWN_CASES else ""
     caption = f"{counted(len(moved), 'case changes', 'cases change')} sides{more}. Press one to open it."
     return f"<div class='dk-table-cases'>{table_html(moved.head(SHOWN_CASES), caption, {'case_id': 'case'})}</div>"
-
-
-def mix_html(found: InCaseMix, own: Rates) -> str:
-    """Accuracy for any cancer at the clinic, beside that in this set."""
-    ratio = likelihood_ratios(own).iloc[-1]
-    missed = own.place("cancers missed among not flagged", assessed=True)
-    here = {"likelihood ratio of no flag": f"{ratio['value']:.2f}"}
-    here["cancers missed per 1,000 not flagged"] = f"{1000 * own.value[0, missed]:.1f}"
-    rows = []
-    for line in found.table.to_dict("records"):
-        name, value, low, high = line["measure"], line["value"], line["low"], line["high"]
-        if name in here:
-            there = "–" if math.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})"
-            mine = here[name]
-        else:
-            (there,) = shares([value], [low], [high])
-            share = own.value[0, own.place(name, assessed=True)]
-            mine = "–" if math.isnan(share) else f"{share:.1%}"
-        rows.append((NAMES_IN_MIX.get(name, name), mine, there, line["n"], line["remark"]))
-    columns = ["any cancer, assessed cases", "in this set", "at my clinic, 95% interval", "cases", "remark"]
-    said = "".join(f"<p>{escape(line)}</p>" for line in found.sentences)
-    return table_html(pd.DataFrame(rows, columns=columns), "The policy as it is set, here and there") + said
 
 
 def proposal_html(text: str) -> str:

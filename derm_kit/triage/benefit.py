@@ -1,4 +1,4 @@
-"""What calls are worth: net benefit, decision curves, and expected harm by the user's own weights.
+"""What calls are worth: net benefit and decision curves.
 
 Calls and truth are arrays (N,) in the order of the cases. Weights (N,), as `prevalence.case_weights` gives them, carry
 a figure over to another mix of cases: a case of weight 0 is left out. Every interval assumes independent lesions.
@@ -7,8 +7,7 @@ a figure over to another mix of cases: a case of weight 0 is left out. Every int
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.errors import DermKitError
-from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.triage.proportions import BoolArray, Estimate, FloatArray, normal_quantile
 
 
@@ -36,7 +34,7 @@ def net_benefit(
     Raises DermKitError for arrays of unequal length, a p outside [0, 1), or scores that are missing in part.
     """
     s, pos, odds = np.asarray(score, np.float64), flags(positive, "truth"), _odds(threshold_probs)
-    w = _weights(weights, s, pos)
+    w = case_weights_of(weights, s, pos)
     missing = np.isnan(s) & (w > 0)
     if missing.any() and not np.isnan(s).all():
         raise DermKitError(
@@ -60,7 +58,7 @@ def treat_all(
     NaN without a counted case; errors as for `net_benefit`.
     """
     pos, odds = flags(positive, "truth"), _odds(threshold_probs)
-    w = _weights(weights, pos)
+    w = case_weights_of(weights, pos)
     if not w.sum() > 0:
         return np.full(odds.shape, np.nan)
     prevalence = float(w[pos].sum() / w.sum())
@@ -82,7 +80,7 @@ def decision_curve(
     pos = flags(positive, "truth")
     model = net_benefit(score, pos, threshold_probs, weights=weights)
     everyone = treat_all(pos, threshold_probs, weights=weights)
-    counted = _weights(weights, pos) > 0
+    counted = case_weights_of(weights, pos) > 0
     remark = "no case" if np.isnan(everyone).any() else "type not trained" if np.isnan(model).any() else ""
     return pd.DataFrame(
         {
@@ -111,80 +109,9 @@ def net_benefit_of_calls(
     caller's choice: say it beside the figure. Errors as for `net_benefit`.
     """
     call, pos, odds = flags(called, "calls"), flags(positive, "truth"), float(_odds(threshold_prob))
-    w = _weights(weights, call, pos)
-    estimate = _mean(np.where(pos, 1.0, -odds) * call, w, level)
+    w = case_weights_of(weights, call, pos)
+    estimate = weighted_mean(np.where(pos, 1.0, -odds) * call, w, level)
     return replace(estimate, n_positive=int((pos & (w > 0)).sum()))
-
-
-@dataclass(frozen=True)
-class Harms:
-    """Harm of each (lesion type, called as) pair, in one unit that `source` names together with where it is from.
-
-    There are no defaults: no published set of such weights is known. "Called as" is whatever word stands in the calls.
-    Raises DermKitError without a source, or for a harm that is no finite number from 0 up.
-    """
-
-    weights: Mapping[tuple[LesionType, str], float]
-    source: str
-
-    def __post_init__(self) -> None:
-        if not self.source.strip():
-            raise DermKitError(
-                "harms have a source and a unit", next_step="Say who set them, how, and in what unit (say, QALYs lost)."
-            )
-        for (lesion_type, called), harm in self.weights.items():
-            if not 0 <= harm < math.inf:
-                raise DermKitError(
-                    "a harm is a finite number from 0 up",
-                    case=f"{lesion_type}, called {called or 'none'}",
-                    value=harm,
-                    next_step="Give its size in the unit of the source.",
-                )
-
-
-@dataclass(frozen=True)
-class ExpectedHarm:
-    """Mean harm per case and per 1,000 cases, in the unit of `source`; `left_out` cases were of no or several types."""
-
-    per_case: Estimate
-    per_1000: Estimate
-    left_out: int
-    source: str
-
-
-def expected_harm(
-    called: npt.ArrayLike,
-    truth: BoolArray,
-    harms: Harms,
-    *,
-    weights: npt.ArrayLike | None = None,
-    level: float = 0.95,
-) -> ExpectedHarm:
-    """Mean of the users' own harms over cases of known type, with the interval of a mean.
-
-    `called` (N,) is text: the suspected type ("" for none) or the disposition. In `Decisions` a case in clinician
-    review has the suspected type "" too: give dispositions, or another word, where review and no call differ in harm.
-    `truth` is (N, 11). The interval knows nothing of a harm that did not occur. Raises DermKitError for a pair that
-    occurs and has no weight.
-    """
-    word = np.asarray(called, object)
-    w = _weights(weights, word, truth[:, 0])
-    single = truth.sum(1) == 1
-    w = np.where(single, w, 0.0)
-    harm = np.zeros(len(w))
-    kind = np.array(LESION_TYPES, object)[truth.argmax(1)]
-    for i in np.flatnonzero(w > 0):
-        pair = (kind[i], str(word[i]))
-        if pair not in harms.weights:
-            raise DermKitError(
-                "each pair of lesion type and call that occurs has a harm",
-                value=f"{pair[0]}, called {pair[1] or 'none'}",
-                next_step="Add this pair to the harms, with its source; there is no default.",
-            )
-        harm[i] = harms.weights[pair]
-    mean = _mean(harm, w, level)
-    thousand = replace(mean, value=1000 * mean.value, low=1000 * mean.low, high=1000 * mean.high)
-    return ExpectedHarm(mean, thousand, int((~single).sum()), harms.source)
 
 
 def flags(values: npt.ArrayLike, what: str) -> BoolArray:
@@ -213,7 +140,7 @@ def require_one_length(*columns: npt.NDArray[Any]) -> None:
         )
 
 
-def _weights(weights: npt.ArrayLike | None, *columns: npt.NDArray[Any]) -> FloatArray:
+def case_weights_of(weights: npt.ArrayLike | None, *columns: npt.NDArray[Any]) -> FloatArray:
     """Weights (N,) of cases, 1 where not given, after a look at the lengths of `columns`."""
     w = np.ones(columns[0].shape) if weights is None else np.asarray(weights, np.float64)
     require_one_length(*columns, w)
@@ -237,7 +164,7 @@ def _odds(threshold_probs: npt.ArrayLike) -> FloatArray:
     return np.asarray(p / (1 - p), np.float64)
 
 
-def _mean(x: FloatArray, w: FloatArray, level: float) -> Estimate:
+def weighted_mean(x: FloatArray, w: FloatArray, level: float) -> Estimate:
     """Weighted mean with its normal interval: linearised variance of a ratio (Cochran, Sampling Techniques, 1977)."""
     n, method = int((w > 0).sum()), "normal"
     if not n:

@@ -69,6 +69,30 @@ class CaseMix:
         return cls(tuple((parse_truth(types), share) for types, share in shares.items()), **said)
 
     @classmethod
+    def of_clinic(cls, cancers: float, shares: Mapping[LesionType, float], **said: str) -> CaseMix:
+        """From the share of all cancers together (0: not said) and those of some types (0: not said).
+
+        Cancers that are not named share what the named ones leave of `cancers`. Raises DermKitError as the class does,
+        and where the named cancers are more than all.
+        """
+        named = {t: share for t, share in shares.items() if share}
+        groups = [(frozenset({t}), share) for t, share in named.items()]
+        if cancers:
+            of_named = math.fsum(share for t, share in named.items() if t.cancer)
+            others = frozenset(t for t in LESION_TYPES if t.cancer and t not in named)
+            left = cancers - of_named
+            if left < -1e-9 or (left > 1e-9 and not others):
+                raise DermKitError(
+                    "the cancers that are named add up to all cancers, or to less where some are not named",
+                    case=said.get("name", cls.name),
+                    value=f"{of_named:.2%} named, {cancers:.2%} in all",
+                    next_step="Change the share of all cancers, or of one of them.",
+                )
+            if others:
+                groups.append((others, max(left, 0.0)))
+        return cls(tuple(groups), **said)
+
+    @classmethod
     def read(cls, path: Path) -> CaseMix:
         """From a JSON file {"name": ..., "source": ..., "shares": {type: share}}; DermKitError where it is none."""
         try:

@@ -133,12 +133,22 @@ def in_case_mix(counter: CaseCounter, thresholds: Mapping[LesionType, float], mi
         (words, e.value, e.low, e.high, e.n, e.reason) for name, words in names.items() for e in [getattr(found, name)]
     ]
     table = pd.DataFrame(rows, columns=["measure", "value", "low", "high", "n", "remark"])
+    left_out = int((counter.truth.sum(1) != 1)[called != REVIEW_CALL].sum())
     effective = (
         f"{found.prevalence:.1%} of lesions are cancers there. Weighted so, the {int(cancer.sum())} cancers here say "
         f"as much as {found.effective_n_positive:.0f} would, the others as much as {found.effective_n_negative:.0f}."
     )
     return InCaseMix(
-        mix.name, table, (effective, found.assumption, f"Source of the mix: {mix.source}.", *weighted.remarks)
+        mix.name,
+        table,
+        (
+            effective,
+            f"{left_out} assessed cases whose truth is unknown, or open between types, are left out of the weighted "
+            "figures.",
+            found.assumption,
+            f"Source of the mix: {mix.source}.",
+            *weighted.remarks,
+        ),
     )
 
 

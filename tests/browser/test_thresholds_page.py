@@ -73,6 +73,22 @@ def test_undo_by_keyboard_brings_the_sentence_back(page: Page):
     expect(summary(page)).to_have_text(before)
 
 
+def test_undo_after_a_slider_was_held_down_wins_over_moves_still_under_way(page: Page):
+    slider = opened(page)
+    before, at = summary(page).inner_text(), slider.input_value()
+    slider.focus()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Undo").click()
+    expect(summary(page)).to_have_text(before)
+    page.wait_for_timeout(1500)
+    expect(summary(page)).to_have_text(before)
+    expect(slider).to_have_value(at)
+    expect(page.get_by_role("button", name="Redo")).to_be_enabled()
+    slider.press("PageUp")
+    expect(summary(page)).not_to_have_text(before)
+
+
 def test_the_search_shows_guarantees_and_refusals_and_a_proposal_can_be_kept(page: Page):
     opened(page)
     find(page)
@@ -127,7 +143,7 @@ def test_scores_of_somebody_else_are_read_and_a_bad_table_is_told(page: Page, tm
     opened(page)
     for path, words in ((bad, "This did not work"), (good, "Your file: 66 cases")):
         with page.expect_file_chooser() as chooser:
-            page.get_by_role("button", name="Choose a CSV of scores").click()
+            page.get_by_role("button", name="Choose a file of scores").click()
         chooser.value.set_files(path)
         expect(page.get_by_text(words).first).to_be_visible(timeout=WAIT)
     assert "Jane Doe" not in page.content()
@@ -141,6 +157,10 @@ def test_axe_finds_nothing_serious_in_either_scheme_with_results_shown(page: Pag
     find(page)
     page.locator("button[data-case]").first.click()
     page.get_by_label("Show every rate").check()
+    page.get_by_label("Say it by lesion type").check()
+    page.get_by_label("Unit, and who set these").fill("points, as agreed")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Expected harm of 1,000 lesions")).to_be_visible()
     expect(page.get_by_text("likelihood ratio of no flag").first).to_be_visible()
     page.get_by_role("button", name="Propose this change").click()
     expect(page.get_by_role("alert")).to_contain_text("says why")
