@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,11 +29,25 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8866,
     address: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    run: Annotated[Path | None, typer.Option(help="Scores to open on. Left out: the reference cohort.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy in force. Left out: the default of the model.")] = None,
 ) -> None:
     """Open the workbench in a browser; Ctrl-C stops it."""
     from derm_kit.serve import serve as serve_pages
 
+    if run or policy:
+        _open_on(run, policy)
     serve_pages(port, address, open_browser=browser, ready=console.print)
+
+
+def _open_on(run: Path | None, policy: Path | None) -> None:
+    """Refuse here what no page could open on."""
+    from derm_kit.triage.counts import CaseCounter
+    from derm_kit.triage.opening import Opening, name_opening, policy_for
+
+    opening = Opening.read(run, policy)
+    CaseCounter(opening.run, policy_for(opening.run, opening.policy))
+    name_opening(run, policy)
 
 
 def main() -> None:

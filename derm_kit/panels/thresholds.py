@@ -11,9 +11,6 @@ from typing import Any, TypeVar
 import ipywidgets as w
 
 from derm_kit.lesions import LesionType
-from derm_kit.model.card import default_model, load_card
-from derm_kit.model.reference import REFERENCE_FILE
-from derm_kit.model.run import read_run
 from derm_kit.panels.parts import Panel, guarded, notice_html
 from derm_kit.panels.tables import download_html
 from derm_kit.panels.tuning_controls import Controls
@@ -21,6 +18,7 @@ from derm_kit.panels.tuning_figures import Looked, Opened, WorkedOut, lost_since
 from derm_kit.panels.tuning_proposal import ProposalPanel
 from derm_kit.panels.tuning_setting import Setting, preset
 from derm_kit.panels.tuning_source import Source, SourcePanel
+from derm_kit.triage.opening import Opening
 from derm_kit.triage.policy import TriagePolicy
 from derm_kit.triage.proposal import ChangeProposal, propose
 from derm_kit.triage.tuning import tune, with_thresholds
@@ -229,10 +227,13 @@ class ThresholdsPanel(Panel):
         return propose(self.opened.counter, self.policy, rationale, standing)
 
 
-def thresholds_page(run: Path | None = None) -> w.VBox:
-    """The page for a run with truth (a run folder, joined parquet or CSV), or for the shipped reference cohort."""
-    policy = TriagePolicy.from_card(load_card(default_model()))
-    return ThresholdsPanel(Source.of(read_run(run or default_model() / REFERENCE_FILE), policy), policy).view
+def thresholds_page(run: Path | None = None, policy: Path | None = None) -> w.VBox:
+    """The page for a run with truth (a run folder, joined parquet or CSV) and the policy in force for it.
+
+    Left out, what the workbench was opened on: the reference cohort and the default policy, if nothing else.
+    """
+    opening = Opening.read(run, policy) if run or policy else Opening.named()
+    return ThresholdsPanel(Source.of(opening.run, opening.policy), opening.policy).view
 
 
 Name = TypeVar("Name", bound=str)

@@ -15,6 +15,7 @@ from derm_kit.lesions import FLAGGED, LESION_TYPES
 from derm_kit.model.run import ScoreRun, read_run
 from derm_kit.panels.dropzone import DropZone
 from derm_kit.panels.parts import Panel, guarded, notice_html
+from derm_kit.triage.opening import policy_for
 from derm_kit.triage.policy import TriagePolicy
 
 LARGEST_MB = 20
@@ -31,14 +32,11 @@ class Source:
 
     @classmethod
     def of(cls, run: ScoreRun, policy: TriagePolicy, *, uploaded: bool = False) -> Source:
-        """Scores that do not name their model are read by `policy` without its hashes, for the types they hold.
+        """Scores with the policy as `policy_for` reads it on them.
 
         Raises RunError where no truth is known or no type of the policy is scored.
         """
-        if not run.model_hash:
-            trained = [LESION_TYPES[i] for i in run.trained]
-            kept = {t: v for t, v in policy.thresholds.items() if t in trained}
-            policy = policy.changed(model_hash="", scoring_sha256="", thresholds=kept)
+        policy = policy_for(run, policy)
         if not policy.thresholds:
             raise RunError(
                 "scores are judged for the flagged types that the policy in force has thresholds for; these hold none",
