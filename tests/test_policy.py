@@ -35,6 +35,8 @@ def make_run(rows: list[dict[str, float]], model_hash: str = "", scoring: str = 
             "quality_fail": columns.get("quality_fail", [False] * n),
             "quality_reason": columns.get("quality_reason", [""] * n),
             "exclusion": columns.get("exclusion", [""] * n),
+            "anatomical_site": columns.get("anatomical_site", [""] * n),
+            "truth": columns.get("truth", [""] * n),
             "skin_type": columns.get("skin_type", [""] * n),
             "skin_tone_class": columns.get("skin_tone_class", [np.nan] * n),
         }
@@ -256,6 +258,17 @@ def read_policy(tmp_path: Path, **changes: object) -> TriagePolicy:
         ({"review_skin_tone_classes": [99]}, r"review_skin_tone_classes\.0: .*5 .*found: 99"),
         ({"review_skin_tone_classes": [True]}, r"review_skin_tone_classes\.0: .*whole number.*found: True"),
         ({"review_skin\x1b[2J": []}, r"review_skin\\x1b\[2J: a policy has no such field"),
+        ({"review_sites": "scalp"}, "review_sites: should be a list, in square brackets .*found: scalp"),
+        ({"review_sites": ["scalp", " "]}, r"review_sites\.1: should not be empty"),
+        ({"review_sites": [3]}, r"review_sites\.0: should be text, in quotation marks .*found: 3"),
+        ({"read_despite_quality": ["out of focus"]}, r"read_despite_quality\.0: .*'heavy hair' .*found: out of focus"),
+        ({"read_despite_quality": "all"}, "read_despite_quality: should be a list, in square brackets .*found: all"),
+        ({"read_despite_exclusion": ["genital"]}, "read_despite_exclusion: a policy has no such field"),
+        ({"second_read_margin": 1}, r"second_read_margin: should be less than 1 .*found: 1"),
+        ({"second_read_margin": -0.1}, r"second_read_margin: .*greater than or equal to 0 .*found: -0\.1"),
+        ({"second_read_margin": float("nan")}, r"second_read_margin: .*finite.*found: nan"),
+        ({"second_read_margin": "20%"}, r"second_read_margin: should be a number.*found: 20%"),
+        ({"second_read_margin": True}, r"second_read_margin: should be a number.*found: True"),
     ],
 )
 def test_a_policy_that_could_harm_is_refused_by_its_field(tmp_path: Path, changes: dict, message: str):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -14,10 +15,12 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
 
+from derm_kit.cases.values import sites
 from derm_kit.errors import PolicyError, printable
 from derm_kit.lesions import LesionType
 from derm_kit.model.card import ModelCard
@@ -59,6 +62,10 @@ def _no_discharge(disposition: Disposition) -> Disposition:
     return disposition
 
 
+def _as_cases_write_it(site: str) -> str:
+    return str(sites(pd.Series([site], dtype="str")).iloc[0])
+
+
 _PLAIN_RULES = {
     "bool_type": "should be true or false",
     "dict_type": "should list flagged types, each with its value, in curly brackets",
@@ -75,10 +82,16 @@ _PLAIN_RULES = {
 
 FlaggedType = Annotated[LesionType, AfterValidator(_flagged)]
 Threshold = Annotated[float, Field(strict=True, ge=LOWEST_THRESHOLD, le=1, allow_inf_nan=False)]
+ReadableFailure = Literal["lesion clipped", "heavy glare", "heavy hair"]
+"""Quality failures of a sharp, well exposed picture of skin: `cases.quality` names the first rule that is broken, and
+these three, in this order, come after size, light, skin and focus."""
+Site = Annotated[
+    str, StringConstraints(strict=True, strip_whitespace=True, min_length=1), AfterValidator(_as_cases_write_it)
+]
 
 
 class TriagePolicy(BaseModel):
-    """Thresholds and dispositions for the scores of one model.
+    """Thresholds, dispositions and the rules beside them for the scores of one model.
 
     `model_hash` is the SHA-256 of the model's weights and `scoring_sha256` that of all in its card that changes a score
     (temperature, preprocessing, lesion types); "" where nobody said, as in policies older than the field.
@@ -86,9 +99,19 @@ class TriagePolicy(BaseModel):
     a threshold is never called: either the model was not trained on it or the policy leaves it to clinicians.
     `autonomous` lets a case that reaches no threshold be discharged with safety-netting; else it gets a second read. A
     case that is called a flagged type is never discharged. Dispositions are defaults without a published source:
-    confirm them locally. Skin types (I to VI) and skin tone classes (0 to 5) named for review go to a clinician
-    whatever their scores; an empty list turns this review off. Raises ValidationError, a ValueError, where a field
-    breaks its rule.
+    confirm them locally. A type whose cases want a second read has it as its disposition.
+
+    A case that lacks the score of a trained type, that is excluded (under 18, genital, subungual, ulcerated, not
+    clearly photographable) or whose picture fails quality goes to clinician review; no field discharges it. A policy
+    adds to these: skin types (I to VI), skin tone classes (0 to 5) and anatomical sites named for review go to a
+    clinician whatever their scores; an empty list turns that review off. A site is named by words that the cases use
+    for it: "foot" holds "left foot" back, but not "sole".
+    `read_despite_quality` names failures that do not keep a picture from being read by its scores, where it has no
+    other: it may be called a flagged type, and where it is not it gets a second read.
+    `second_read_margin` is a share of a threshold: a case that no threshold calls gets a second read where a score lies
+    at most this share below its threshold (0.2: from 80 % of it up). 0 turns this off.
+
+    Raises ValidationError, a ValueError, where a field breaks its rule.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,6 +129,9 @@ class TriagePolicy(BaseModel):
     autonomous: StrictBool = False
     review_skin_types: tuple[Literal["I", "II", "III", "IV", "V", "VI"], ...] = ("V", "VI")
     review_skin_tone_classes: tuple[Annotated[StrictInt, Field(ge=0, le=5)], ...] = (0, 1)
+    review_sites: tuple[Site, ...] = ()
+    read_despite_quality: tuple[ReadableFailure, ...] = ()
+    second_read_margin: Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)] = 0.0
 
     @model_validator(mode="after")
     def _hold_together(self) -> TriagePolicy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ __all__ = [
 
 NOT_FLAGGED = "no flagged type reached its threshold"
 SAFETY_NET = "If you are worried, refer: this result never overrides clinical suspicion."
-_BY_SCORE = ("threshold", "no threshold")
+_CALLED, _NOT_CALLED, _NEAR, _POOR = _BY_SCORE = ("threshold", "no threshold", "near threshold", "poor picture")
 """Rules by which the scores decide; every other sends the case to clinician review."""
 
 
@@ -60,48 +61,47 @@ class Decisions:
 def decide(run: ScoreRun, policy: TriagePolicy) -> Decisions:
     """Read every case's scores by `policy`, in order of risk.
 
-    Quality failures, exclusions, brown or black skin (NICE HTE24) and a NaN score of any trained type go to clinician
-    review whatever the scores; so does a case that would be discharged while a cancer has no score in any case. A run
-    that does not say which model gave it is read by any policy, and the remarks say so. Raises PolicyError where the
-    policy is another model's, asks for an untrained type, or discharges on its own without a threshold for every
-    flagged type that the model was trained on.
+    Quality failures, exclusions, brown or black skin (NICE HTE24), sites named for review and a NaN score of any
+    trained type go to clinician review whatever the scores; so does a case that would be discharged while a cancer has
+    no score in any case. A case that reaches no threshold gets a second read where a score lies within the policy's
+    margin below one, or where its picture fails for a reason that the policy reads through. A run that does not say
+    which model gave it is read by any policy, and the remarks say so. Raises PolicyError where the policy is another
+    model's, asks for an untrained type, or discharges on its own without a threshold for every flagged type that the
+    model was trained on.
     """
     require_match(run, policy)
-    scores = run.matrix
+    scores, n = run.matrix, len(run)
     called = suspected_index(scores, policy.thresholds)
-    unseen = unscored_cancers(run)
-    review = np.full(len(run), "", dtype=object)
-    if policy.autonomous and unseen:
-        review[called < 0] = f"untrained cancer: without a score for {_names(unseen)} no case is discharged"
-    _add_review_reasons(review, run, policy)
     nowhere = Disposition.DISCHARGE_ADVICE if policy.autonomous else Disposition.SECOND_READ
-
-    n = len(run)
-    suspected = np.array(["", *(t.value for t in LESION_TYPES)], dtype=object)[called + 1]
+    suspected = np.array(["", *LESION_TYPES], dtype=object)[called + 1]
     disposition = np.array([nowhere, *(policy.dispositions.get(t, "") for t in LESION_TYPES)], dtype=object)[called + 1]
-    rule = np.where(called >= 0, *_BY_SCORE).astype(object)
-    reason = np.array([f"{NOT_FLAGGED}: this does not prove it benign. {SAFETY_NET}"] * n, dtype=object)
+    rule = np.where(called >= 0, _CALLED, _NOT_CALLED).astype(object)
+    reason = np.full(n, f"{NOT_FLAGGED}: this does not prove it benign. {SAFETY_NET}", dtype=object)
     for t, threshold in policy.thresholds.items():
         index = LESION_TYPES.index(t)
-        for i in np.flatnonzero(called == index):
-            reason[i] = f"{t.label} score {scores[i, index]:.3f} reaches its threshold {threshold:.3f}"
-    in_review = review != ""
-    rule[in_review] = [text.split(":", 1)[0] for text in review[in_review]]
-    reason[in_review] = review[in_review]
-    suspected[in_review] = ""
-    disposition[in_review] = Disposition.CLINICIAN_REVIEW
+        cases = called == index
+        values = scores[cases, index].tolist()
+        reason[cases] = [f"{t.label} score {v:.3f} reaches its threshold {threshold:.3f}" for v in values]
+    for name, cases, words in _second_reads(run, policy, called):
+        rule[cases], reason[cases], disposition[cases] = name, words, Disposition.SECOND_READ
+    poor = _read_though_poor(run, policy)
+    why = zip(reason[poor], run.cases["quality_reason"][poor].tolist(), strict=True)
+    reason[poor] = [f"{said}; read although the picture fails quality ({failure})" for said, failure in why]
+    for name, cases, words in _reviews(run, policy, called):
+        rule[cases], reason[cases] = name, [f"{name}: {text}" for text in words]
+        suspected[cases], disposition[cases] = "", Disposition.CLINICIAN_REVIEW
     return Decisions(
         pd.DataFrame(
             {
                 "case_id": run.scores["case_id"].to_numpy(),
-                "suspected": suspected,
+                "suspected": [str(t) for t in suspected],
                 "disposition": [str(d) for d in disposition],
                 "rule": rule,
                 "reason": reason,
             }
         ),
         policy,
-        _remarks(run, policy, unseen),
+        _remarks(run, policy),
     )
 
 
@@ -156,7 +156,7 @@ def require_match(run: ScoreRun, policy: TriagePolicy) -> None:
         )
 
 
-def _remarks(run: ScoreRun, policy: TriagePolicy, unseen: list[LesionType]) -> tuple[str, ...]:
+def _remarks(run: ScoreRun, policy: TriagePolicy) -> tuple[str, ...]:
     """What was not checked, and the cancers without a score."""
     said = []
     if not (run.model_hash and policy.model_hash) and not (run.scoring_sha256 and policy.scoring_sha256):
@@ -168,6 +168,15 @@ def _remarks(run: ScoreRun, policy: TriagePolicy, unseen: list[LesionType]) -> t
             f"Policy and scores were matched by the model's weights alone: {silent} not say which temperature, "
             "preprocessing and lesion types the model had."
         )
+    sites = run.cases["anatomical_site"]
+    if policy.review_sites and (sites == "").any():
+        said.append(
+            f"Cases that do not say their site, which the policy's review_sites needs: {(sites == '').sum():,}."
+        )
+    unmet = [site for site in policy.review_sites if not _at_sites(sites, (site,)).any()]
+    if unmet and (sites != "").any():
+        said.append(f"No case lies at a site that the policy's review_sites names: {', '.join(unmet)}.")
+    unseen = unscored_cancers(run)
     if unseen:
         said.append(f"There is no score for {_names(unseen)}: any case may be one, whatever it is called here.")
     return tuple(said)
@@ -183,7 +192,8 @@ def review_rules(run: ScoreRun, policy: TriagePolicy) -> Iterator[tuple[str, npt
     yield "skin type", cases["skin_type"].isin(policy.review_skin_types).to_numpy(np.bool_)
     yield "skin tone", cases["skin_tone_class"].isin(policy.review_skin_tone_classes).to_numpy(np.bool_)
     yield "missing score", np.asarray(_missing(run).any(axis=1))
-    yield "quality", cases["quality_fail"].to_numpy(np.bool_)
+    yield "quality", cases["quality_fail"].to_numpy(np.bool_) & ~_read_though_poor(run, policy)
+    yield "site", _at_sites(cases["anatomical_site"], policy.review_sites)
     yield "exclusion", np.asarray(cases["exclusion"] != "", np.bool_)
 
 
@@ -193,19 +203,63 @@ def _missing(run: ScoreRun) -> npt.NDArray[np.bool_]:
     return missing
 
 
-def _add_review_reasons(reason: npt.NDArray[np.object_], run: ScoreRun, policy: TriagePolicy) -> None:
-    """Write into `reason` (N,) why a case goes to clinician review whatever its scores; the gravest reason wins."""
-    quality, exclusion = (run.cases[column].to_numpy() for column in ("quality_reason", "exclusion"))
-    missing = _missing(run)
+def _read_though_poor(run: ScoreRun, policy: TriagePolicy) -> npt.NDArray[np.bool_]:
+    """Cases (N,) whose picture fails for one reason alone, and one that the policy reads through."""
+    if not policy.read_despite_quality:
+        return np.zeros(len(run), dtype=np.bool_)
+    alone = rf"(?:{'|'.join(policy.read_despite_quality)})(?:: [^;]+)?"
+    poor = run.cases["quality_fail"].to_numpy(np.bool_, copy=True)
+    poor[poor] = run.cases["quality_reason"][poor].str.fullmatch(alone)
+    return poor
+
+
+def _at_sites(sites: pd.Series[str], named: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Cases (N,) whose site holds the words of one of those named."""
+    if not named:
+        return np.zeros(len(sites), dtype=np.bool_)
+    words = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, named))})(?!\w)")
+    codes, distinct = pd.factorize(sites)
+    return np.array([bool(words.search(site)) for site in distinct], dtype=np.bool_)[codes]
+
+
+def _second_reads(
+    run: ScoreRun, policy: TriagePolicy, called: npt.NDArray[np.int64]
+) -> Iterator[tuple[str, npt.NDArray[np.bool_], list[str]]]:
+    """Rules of a second read where no threshold was reached, weakest first, with cases and reasons as in `_reviews`."""
+    unclear = _read_though_poor(run, policy) & (called < 0)
+    yield _POOR, unclear, [NOT_FLAGGED] * int(unclear.sum())
+    scores, margin = run.matrix, policy.second_read_margin
+    near = suspected_index(scores, {t: threshold * (1 - margin) for t, threshold in policy.thresholds.items()})
+    near[called >= 0] = -1
+    for t, threshold in policy.thresholds.items():
+        index = LESION_TYPES.index(t)
+        cases = near == index
+        found = f"{NOT_FLAGGED}, but the {t.label.lower()} score"
+        within = f"comes within {100 * margin:g}% of its threshold {threshold:.3f}"
+        yield _NEAR, cases, [f"{found} {value:.3f} {within}" for value in scores[cases, index].tolist()]
+
+
+def _reviews(
+    run: ScoreRun, policy: TriagePolicy, called: npt.NDArray[np.int64]
+) -> Iterator[tuple[str, npt.NDArray[np.bool_], list[str]]]:
+    """Rules of clinician review, weakest first, each with its cases (N,) and the reason for each of these."""
+    unseen = unscored_cancers(run)
+    if policy.autonomous and unseen:
+        why = f"without a score for {_names(unseen)} no case is discharged"
+        yield "untrained cancer", called < 0, [why] * int((called < 0).sum())
     for rule, cases in review_rules(run, policy):
-        for i in np.flatnonzero(cases):
-            if rule == "quality":
-                words = quality[i] or "no reason is given"
-            elif rule == "exclusion":
-                words = exclusion[i]
-            elif rule == "missing score":
-                lacking = [t for t, lacks in zip(LESION_TYPES, missing[i], strict=True) if lacks]
-                words = f"this picture has no score for {_names(lacking)}"
-            else:
-                words = "professional review for brown or black skin (NICE HTE24)"
-            reason[i] = f"{rule}: {words}"
+        said = run.cases[cases]
+        if rule == "quality":
+            words = [reason or "no reason is given" for reason in said["quality_reason"].tolist()]
+        elif rule == "exclusion":
+            words = said["exclusion"].tolist()
+        elif rule == "site":
+            words = [f"{site}, which this policy leaves to a clinician" for site in said["anatomical_site"].tolist()]
+        elif rule == "missing score":
+            patterns, of_case = np.unique(_missing(run)[cases], axis=0, return_inverse=True)
+            lacking = [[t for t, lacks in zip(LESION_TYPES, row, strict=True) if lacks] for row in patterns]
+            words_of = [f"this picture has no score for {_names(types)}" for types in lacking]
+            words = [words_of[i] for i in of_case.tolist()]
+        else:
+            words = ["professional review for brown or black skin (NICE HTE24)"] * len(said)
+        yield rule, cases, words
