@@ -52,6 +52,10 @@ class PolicyError(DermKitError):
     """A triage policy is invalid or belongs to another model."""
 
 
+class RecordError(DermKitError):
+    """The register cannot be read or written, or what stands in it does not hold together."""
+
+
 def printable(value: object, limit: int = 120) -> str:
     """`value` on one line for a message: control characters escaped, at most `limit` characters."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))

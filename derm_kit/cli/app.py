@@ -10,9 +10,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from derm_kit.cli.changes import change
 from derm_kit.cli.console import NOTICE, console, errors
 from derm_kit.cli.pictures import cohort, fetch_isic, phantoms
-from derm_kit.cli.results import decide, policy, show
+from derm_kit.cli.records import GROUPS
+from derm_kit.cli.releases import policy
+from derm_kit.cli.results import decide, show
 from derm_kit.cli.scoring import check, score
 from derm_kit.cli.tuning import accuracy, tune
 from derm_kit.errors import DermKitError
@@ -63,5 +66,7 @@ def main() -> None:
         sys.exit(2)
 
 
-for command in (score, show, decide, tune, accuracy, cohort, policy, check, phantoms, fetch_isic, serve):
+for command in (score, show, decide, tune, accuracy, cohort, check, phantoms, fetch_isic, serve):
     app.command()(command)
+for group in (*GROUPS, change, policy):
+    app.add_typer(group)

@@ -84,12 +84,15 @@ def decide(
 
 
 def policy(
+    context: typer.Context,
     model: ModelFolder = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of policies instead.")] = False,
 ) -> None:
-    """Print the model's default triage policy as JSON, to start one's own from."""
+    """Print the model's default triage policy as JSON, to start one's own from; or list, export, verify releases."""
     from derm_kit.triage.policy import TriagePolicy
 
+    if context.invoked_subcommand:
+        return
     if schema:
         text = json.dumps(TriagePolicy.model_json_schema(), indent=2)
     else:

@@ -1,0 +1,143 @@
+"""derm-kit people, audit and register: who may sign, whether the log is whole, backup and restore."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from derm_kit.cli.console import console, errors, plain
+from derm_kit.errors import RecordError
+
+if TYPE_CHECKING:
+    from derm_kit.records.register import Register
+
+people = typer.Typer(name="people", no_args_is_help=True, help="Who may review, approve and administer.")
+audit = typer.Typer(name="audit", no_args_is_help=True, help="Check or export the audit log.")
+register = typer.Typer(name="register", no_args_is_help=True, help="Back up or restore the register.")
+GROUPS = (people, audit, register)
+
+ROLES = ("reviewer", "dermatologist", "safety officer", "administrator")
+"""The roles of derm_kit.records.people, which is not imported to print a help text."""
+NewFile = Annotated[Path, typer.Option("--out", help="New file to write.")]
+
+
+def _open() -> Register:
+    from derm_kit.records.register import Register
+
+    return Register.open()
+
+
+@people.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name that the person signs with.")],
+    role: Annotated[str, typer.Option(help=f"One of: {', '.join(ROLES)}.")],
+    registration: Annotated[str, typer.Option(help="Professional registration, such as 'GMC 1234567'.")] = "",
+) -> None:
+    """Add a person; the passphrase is asked for, twice."""
+    from derm_kit.records.people import Role
+
+    if role not in set(Role):
+        raise RecordError(f"a role is one of: {', '.join(Role)}", value=role, next_step="Name one of them.")
+    passphrase = typer.prompt("Passphrase (12 characters or more)", hide_input=True, confirmation_prompt=True)
+    with _open() as opened:
+        person = opened.add_person(name, Role(role), passphrase, registration=registration)
+    console.print(f"Added: {plain(person.name)}, {person.role}, id {person.id}")
+
+
+@people.command("list")
+def list_people() -> None:
+    """Print everybody: name, role, registration and the id that the audit log knows them by."""
+    with _open() as opened:
+        everybody = opened.people()
+    table = Table()
+    for heading in ("name", "role", "registration", "added", "id"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
+    for person in everybody:
+        name = "(erased)" if person.erased_at else person.name
+        table.add_row(
+            *(plain(cell) for cell in (name, person.role, person.registration, person.added_at[:10], person.id))
+        )
+    console.print(table)
+
+
+@people.command()
+def erase(
+    person: Annotated[str, typer.Argument(help="Id, as 'derm-kit people list' prints it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase a person's name, registration and passphrase; what they did stays under the id."""
+    with _open() as opened:
+        found = opened.person(person)
+        if not yes:
+            typer.confirm(f"Erase who {plain(found.name)} is? This cannot be undone", abort=True)
+        opened.erase_person(person)
+    console.print(f"Erased. Reviews and audit log keep the id {plain(person)}. Older backups still hold the name.")
+
+
+@people.command()
+def passphrase(person: Annotated[str, typer.Argument(help="Id, as 'derm-kit people list' prints it.")]) -> None:
+    """Give a person a new passphrase, asked for twice; a wait after wrong ones ends."""
+    with _open() as opened:
+        opened.person(person)
+        new = typer.prompt("New passphrase (12 characters or more)", hide_input=True, confirmation_prompt=True)
+        opened.change_passphrase(person, new)
+    console.print("Changed.")
+
+
+@audit.command()
+def verify(
+    against: Annotated[Path | None, typer.Option(help="Earlier export of the log, kept elsewhere.")] = None,
+) -> None:
+    """Check every entry and record: whether it is what was written. Status 1 where anything is not."""
+    with _open() as opened:
+        found = opened.verify(against)
+    console.print(f"{found.head.count:,} entries. Head: {found.head.seal}", soft_wrap=True)
+    if found.unanchored:
+        console.print(
+            f"The anchor does not know the last {found.unanchored:,} yet: a write was cut off after it was stored. "
+            "The next write moves it on."
+        )
+    if found.sound:
+        held = "the log fits its key, its anchor" + (", the export" if against else "") + " and every record"
+        console.print(f"Sound: {held}.")
+        return
+    for finding in found.findings:
+        errors.print(f"[bold red]Not sound:[/bold red] {plain(finding)}")
+    raise typer.Exit(1)
+
+
+@audit.command()
+def export(out: NewFile) -> None:
+    """Write the whole audit log, its count and its head to a file; keep it where the register's users cannot reach."""
+    with _open() as opened:
+        head = opened.export_audit(out)
+    console.print(f"{head.count:,} entries in {escape(str(out))}. Head: {head.seal}", soft_wrap=True)
+
+
+@register.command()
+def backup(out: NewFile) -> None:
+    """Write the register to one file and check it. The key is not in it: keep a copy of that elsewhere."""
+    with _open() as opened:
+        head = opened.backup(out)
+        key = opened.workspace.key_file
+    console.print(f"{head.count:,} entries and their records in {escape(str(out))}, checked.", soft_wrap=True)
+    console.print(f"Keep a copy of the key apart from it: {escape(str(key))}", soft_wrap=True)
+
+
+@register.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="File of 'derm-kit register backup'.")],
+    accept_loss: Annotated[bool, typer.Option("--accept-loss", help="Give up entries newer than the backup.")] = False,
+) -> None:
+    """Check a backup and put it into an empty database; the workspace holds the key already."""
+    from derm_kit.records.backup import restore as restore_register
+    from derm_kit.records.database import URL_VARIABLE
+    from derm_kit.records.workspace import Workspace
+
+    head = restore_register(file, Workspace.named(), os.environ.get(URL_VARIABLE), accept_loss=accept_loss)
+    console.print(f"Restored and checked: {head.count:,} entries, the restore itself among them.")

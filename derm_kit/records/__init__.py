@@ -1,0 +1,1 @@
+"""What people did and signed: the register, its audit log, and what stands in them."""

@@ -1,0 +1,135 @@
+"""The tables of the register.
+
+A record that people sign for is sealed: `entry` is the position of its newest entry in the audit log, and that entry
+holds the digest of the row. NULL is left out of a digest, so that a later version of derm-kit may add a column that may
+be NULL without breaking old seals. Times are ISO 8601 in UTC, as text: both databases give back what was stored.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from derm_kit.records.text import FaithfulText
+
+Position = BigInteger().with_variant(Integer, "sqlite")
+"""Counts entries; on SQLite the row's own number, so that the log is read in the order in which it lies."""
+
+
+AnyText = FaithfulText().with_variant(FaithfulText(collation="C"), "postgresql")
+"""Sorted by code point on both: PostgreSQL would sort by the language of the machine that it was set up on."""
+
+
+class Base(DeclarativeBase):
+    """Every text column keeps any text."""
+
+    type_annotation_map = {str: AnyText, float: Double}  # noqa: RUF012 - SQLAlchemy's name and kind
+
+
+class AuditEntry(Base):
+    """One entry of the append-only log; `previous` and `seal` chain it (see chain.py)."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("audit_log_subject", "subject", "position"),)
+
+    position: Mapped[int] = mapped_column(Position, primary_key=True, autoincrement=False)
+    at: Mapped[str]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    details: Mapped[str]
+    previous: Mapped[str]
+    seal: Mapped[str]
+
+
+class SealedRow(Base):
+    """What every sealed record has: an id drawn at random, and its newest entry in the audit log."""
+
+    __abstract__ = True
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    entry: Mapped[int] = mapped_column(Position, ForeignKey("audit_log.position"))
+
+    @property
+    def subject(self) -> str:
+        """How the audit log names this record."""
+        return f"{self.__tablename__}/{self.id}"
+
+
+class PersonRow(SealedRow):
+    """Somebody who reviews, approves or administers. Erasing empties all that says who it was."""
+
+    __tablename__ = "people"
+
+    name: Mapped[str]
+    role: Mapped[str]
+    registration: Mapped[str]
+    passphrase: Mapped[str]
+    salt: Mapped[str]
+    """Random, part of the digest: once erased with the name, no old digest can be tried against a guessed name."""
+    failures: Mapped[int]
+    failed_at: Mapped[str | None]
+    added_at: Mapped[str]
+    erased_at: Mapped[str | None]
+
+
+class ReviewRow(SealedRow):
+    """One version of one reader's review of one case. Never changed: a correction is the next version."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        UniqueConstraint("run", "case_id", "reviewer", "version", name="reviews_version"),
+        Index("reviews_run", "run", "entry"),
+    )
+
+    run: Mapped[str]
+    case_id: Mapped[str]
+    reviewer: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    version: Mapped[int]
+    at: Mapped[str]
+    verdict: Mapped[str]
+    disposition: Mapped[str]
+    agrees: Mapped[bool | None]
+    confidence_percent: Mapped[int | None]
+    note: Mapped[str]
+    seconds: Mapped[float | None]
+    blind: Mapped[bool]
+    adjudication: Mapped[bool]
+
+
+class ChangeRow(SealedRow):
+    """A proposed change of a policy on its way; `version` counts its steps: the second of two writers is refused."""
+
+    __tablename__ = "changes"
+
+    state: Mapped[str]
+    proposal: Mapped[str]
+    report: Mapped[str | None]
+    author: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    approver: Mapped[str | None] = mapped_column(ForeignKey("people.id"))
+    version: Mapped[int]
+    created_at: Mapped[str]
+    changed_at: Mapped[str]
+
+
+class PolicyRow(SealedRow):
+    """A released policy file. Never changed: a roll-back releases the older text anew under the next version."""
+
+    __tablename__ = "policies"
+    __table_args__ = (UniqueConstraint("version", name="policies_version"),)
+
+    version: Mapped[int]
+    policy: Mapped[str]
+    sha256: Mapped[str]
+    effective_from: Mapped[str]
+    signature: Mapped[str | None]
+    change: Mapped[str | None] = mapped_column(ForeignKey("changes.id"))
+    released_by: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    released_at: Mapped[str]
+
+
+SEALED: tuple[type[SealedRow], ...] = (PersonRow, ReviewRow, ChangeRow, PolicyRow)
+"""Every table whose rows the audit log vouches for."""
+
+APPEND_ONLY = (AuditEntry.__tablename__, ReviewRow.__tablename__, PolicyRow.__tablename__)
+"""Tables whose triggers refuse UPDATE and DELETE."""

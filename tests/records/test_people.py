@@ -1,0 +1,96 @@
+"""People: who they are, how they prove it, and how they are forgotten."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from sqlalchemy import text
+
+from derm_kit.errors import RecordError
+from derm_kit.records.people import Role
+from derm_kit.records.register import Register
+from tests.records.places import PASSPHRASE, RUN, Place, review
+
+
+def test_a_passphrase_is_kept_as_argon2_only(register: Register, place: Place, reader: str):
+    with place.sql() as connection:
+        kept = connection.scalar(text("SELECT passphrase FROM people"))
+    assert kept.startswith("$argon2id$")
+    assert register.check_passphrase(reader, PASSPHRASE).name == "Ada Reader"
+
+
+def test_the_same_letters_composed_otherwise_are_the_same_passphrase(register: Register):
+    person = register.add_person("Zoe", Role.REVIEWER, "cafe\N{COMBINING ACUTE ACCENT} au lait macule")
+    assert register.check_passphrase(person.id, "caf\N{LATIN SMALL LETTER E WITH ACUTE} au lait macule")
+
+
+def test_a_wrong_passphrase_is_slow_counted_logged_and_makes_the_next_try_wait(register: Register, reader: str):
+    begin = time.perf_counter()
+    with pytest.raises(RecordError, match="the passphrase is wrong"):
+        register.check_passphrase(reader, "wrong horse battery staple")
+    assert time.perf_counter() - begin > 0.01
+    for _ in range(2):
+        with pytest.raises(RecordError, match="the passphrase is wrong"):
+            register.check_passphrase(reader, "wrong horse battery staple")
+    before = register.head()
+    with pytest.raises(RecordError, match=r"the next try has to wait.*3 wrong in a row"):
+        register.check_passphrase(reader, PASSPHRASE)
+    assert register.head() == before
+    refused = [e for e in register.entries() if e.action == "passphrase refused"]
+    assert [e.details["failures"] for e in refused] == [1, 2, 3]
+    assert {e.actor for e in refused} == {reader}
+    time.sleep(2)
+    assert register.check_passphrase(reader, PASSPHRASE).id == reader
+    assert register.verify().sound
+
+
+def test_a_new_passphrase_ends_the_wait_and_the_old_one(register: Register, reader: str):
+    for _ in range(3):
+        with pytest.raises(RecordError):
+            register.check_passphrase(reader, "wrong horse battery staple")
+    register.change_passphrase(reader, "another set of words")
+    assert register.check_passphrase(reader, "another set of words").id == reader
+    with pytest.raises(RecordError, match="wrong"):
+        register.check_passphrase(reader, PASSPHRASE)
+
+
+def test_an_erased_person_is_gone_from_every_file_and_their_work_and_the_chain_stay(
+    register: Register, place: Place, reader: str
+):
+    saved = register.save_review(review(reader))
+    register.erase_person(reader)
+    assert [(p.name, p.registration, bool(p.erased_at)) for p in register.people()] == [("", "", True)]
+    assert register.reviews(RUN, "case 1") == [saved]
+    assert register.verify().sound
+    with place.sql() as connection:
+        row = connection.execute(text("SELECT * FROM people")).mappings().one()
+    assert (row["name"], row["registration"], row["passphrase"], row["salt"]) == ("", "", "", "")
+    for file in place.folder.iterdir():
+        assert b"Ada Reader" not in file.read_bytes()
+        assert b"1234567" not in file.read_bytes()
+    for refused in (
+        lambda: register.save_review(review(reader)),
+        lambda: register.check_passphrase(reader, PASSPHRASE),
+    ):
+        with pytest.raises(RecordError, match="this person was erased"):
+            refused()
+
+
+def test_no_name_stands_in_the_audit_log(register: Register, reader: str):
+    register.save_review(review(reader, note="seen by Ada Reader"))
+    register.check_passphrase(reader, PASSPHRASE)
+    assert "Ada" not in repr(list(register.entries()))
+    assert "GMC" not in repr(list(register.entries()))
+
+
+@pytest.mark.parametrize(("name", "passphrase"), [("  ", PASSPHRASE), ("Ada", "short words"), ("A" * 1001, PASSPHRASE)])
+def test_a_person_has_a_name_and_a_long_passphrase(register: Register, name: str, passphrase: str):
+    with pytest.raises(RecordError):
+        register.add_person(name, Role.REVIEWER, passphrase)
+    assert register.people() == []
+
+
+def test_registered_is_who_has_a_registration(register: Register, reader: str):
+    assert register.person(reader).registered
+    assert not register.add_person("Bo", Role.SAFETY_OFFICER, PASSPHRASE, registration="  ").registered
