@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN ?= derm-kit-run
 
 .DEFAULT_GOAL := help
-.PHONY: help workbench test check bench lock clean
+.PHONY: help workbench test check bench soak lock clean
 
 help: ## Say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,11 @@ bench: $(VENV)/.dev ## Speed as ratios in one run (needs DERM_KIT_DATA)
 	$(BIN)/python -m tests.benchmarks.scoring
 	$(BIN)/python -m tests.benchmarks.pages
 	$(BIN)/python -m tests.benchmarks.tuning
+	$(BIN)/python -m tests.benchmarks.records
+	$(BIN)/python -m tests.benchmarks.review
+
+soak: $(VENV)/.dev ## Hours of killed writers (PostgreSQL too where DERM_KIT_TEST_DATABASE_URL names one)
+	DERM_KIT_SOAK=1 $(BIN)/python -m pytest tests/records/test_writers.py
 
 lock: $(VENV)/.dev ## Renew requirements.lock: what an installed wheel needs, with hashes
 	$(BIN)/uv pip compile pyproject.toml --constraints constraints.txt --generate-hashes --universal \

@@ -1,14 +1,35 @@
-"""What a test or a benchmark needs to serve pages: a free port, and to know when the server answers."""
+"""What a test or a benchmark needs to serve pages: a free port, a server that answers, its kernels and a browser."""
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
 
 READY_S = 90
+SERVER = """
+import sys
+from pathlib import Path
+import derm_kit.serve as s
+pages, port, warm = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "warm"
+s.share = lambda _: pages
+usual = s._config
+def config(make):
+    made = usual(make)
+    made.VoilaConfiguration.preheat_kernel = warm
+    return made
+s._config = config
+s.serve(port, open_browser=False)
+"""
 
 
 def free_port() -> int:
@@ -32,3 +53,27 @@ def wait_until_it_answers(base: str, server: subprocess.Popen[bytes]) -> None:
             continue
         return
     raise RuntimeError(f"the server did not answer within {READY_S} s")
+
+
+@contextmanager
+def served(pages: Path, temperature: str) -> Iterator[tuple[str, psutil.Process]]:
+    """Address and process of the workbench on a free port, over a folder of pages, kernels waiting or not."""
+    port = free_port()
+    command = [sys.executable, "-c", SERVER, str(pages), str(port), temperature]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_it_answers(f"http://127.0.0.1:{port}", server)
+        yield f"http://127.0.0.1:{port}/voila/render/", psutil.Process(server.pid)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def kernels(server: psutil.Process) -> list[psutil.Process]:
+    """The kernels of a server, those that wait for a page among them."""
+    return [p for p in server.children(recursive=True) if "ipykernel" in " ".join(p.cmdline())]
+
+
+def chromium() -> str | None:
+    """Path of the system's Chromium, None without one."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -51,6 +51,16 @@ class Picker(anywidget.AnyWidget):
     chosen = t.Unicode().tag(sync=True)
 
 
+class Keys(anywidget.AnyWidget):
+    """Single keys as shortcuts: `pressed` is the key and a number that counts the presses. Nothing while typing."""
+
+    _esm = Path(__file__).with_name("keys.js")
+
+    offered = t.List(t.Unicode()).tag(sync=True)
+    on = t.Bool(True).tag(sync=True)
+    pressed = t.List(t.Unicode(), ["", ""]).tag(sync=True)
+
+
 class Keeper(anywidget.AnyWidget):
     """Draws a chart as PNG where its button is pressed, and keeps open what was unfolded while figures change."""
 

@@ -1,4 +1,4 @@
-"""The front page: what this is, three doors, the state of the model and of this machine."""
+"""The front page: what this is, four doors, the state of the model and of this machine."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ DOORS = (
         "Safety officer",
         "03_threshold_tuning.ipynb",
         "Move a threshold and see what it is worth, whom it would miss, and what changes; find the safest ones.",
+    ),
+    (
+        "Dermatologist",
+        "02_case_review.ipynb",
+        "Read the cases behind a figure, give second readings, and keep every decision in a register.",
     ),
     (
         "GP teacher",

@@ -117,6 +117,7 @@ export default {
       draw();
     }
     function paint() {
+      label.hidden = !bytes(model.get("map")).length;
       overlay = painted(model, model.get("mode") === "outline" ? 448 : 224);
       draw();
     }

@@ -13,12 +13,9 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -32,7 +29,7 @@ from derm_kit.cases.phantom import draw
 from derm_kit.model._torch import import_timm, load_network
 from derm_kit.model.card import share
 from derm_kit.model.explanation import one_pass_maps
-from tests.serving import free_port, wait_until_it_answers
+from tests.serving import chromium, kernels, served
 
 import_timm()
 from pytorch_grad_cam import GradCAM  # noqa: E402
@@ -41,20 +38,6 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa:
 BATCH = 8
 EMPTY = "99_empty.ipynb"
 TRIAGE = "01_triage_a_case.ipynb"
-SERVER = """
-import sys
-from pathlib import Path
-import derm_kit.serve as s
-pages, port, warm = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "warm"
-s.share = lambda _: pages
-usual = s._config
-def config(make):
-    made = usual(make)
-    made.VoilaConfiguration.preheat_kernel = warm
-    return made
-s._config = config
-s.serve(port, open_browser=False)
-"""
 
 
 def seconds(run: Callable[[], object], times: int = 5) -> float:
@@ -81,20 +64,6 @@ def maps() -> None:
     theirs = seconds(lambda: peer(input_tensor=pixels, targets=targets), 3)
     print(f"scores and maps of every type / scores alone: {mapping / scoring:.2f}, wanted at most 1.15")
     print(f"pytorch-grad-cam for one type / ours for all: {theirs / mapping:.1f}, wanted at least 3")
-
-
-@contextmanager
-def served(pages: Path, temperature: str) -> Iterator[tuple[str, psutil.Process]]:
-    """Address and process of the workbench on a free port, over a folder of pages, kernels waiting or not."""
-    port = free_port()
-    command = [sys.executable, "-c", SERVER, str(pages), str(port), temperature]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_it_answers(f"http://127.0.0.1:{port}", server)
-        yield f"http://127.0.0.1:{port}/voila/render/", psutil.Process(server.pid)
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def ready(browser: Browser, address: str, name: str, sign: str, pause_s: float) -> float:
@@ -135,9 +104,8 @@ def drops(browser: Browser, address: str, server: psutil.Process, folder: Path, 
     for i in range(2 * views):
         taken.append(shown(page, folder / f"{kinds[i % 2].value}.png", before))
         before = page.locator(".dk-verdict").inner_text()
-    kernels = [p for p in server.children(recursive=True) if "ipykernel" in " ".join(p.cmdline())]
     print(f"dropped to shown: {statistics.median(taken):.2f} s ({min(taken):.2f} to {max(taken):.2f}), wanted below 1")
-    held = max(p.memory_info().rss for p in kernels) / 2**20
+    held = max(p.memory_info().rss for p in kernels(server)) / 2**20
     print(f"a page's kernel: {held:.0f} MB, wanted below 350")
 
 
@@ -147,7 +115,6 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=5)
     args = parser.parse_args()
     maps()
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         pages = Path(temporary) / "pages"
         shutil.copytree(share("notebooks"), pages)
@@ -155,7 +122,7 @@ def main() -> None:
         empty["cells"] = [c for c in empty["cells"] if c["cell_type"] == "code"][:1]
         empty["cells"][0]["source"] = ["import ipywidgets as w\n", "w.HTML(\"<p id='sign'>ready</p>\")"]
         (pages / EMPTY).write_text(json.dumps(empty), "utf-8")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for temperature, pause_s, most in (("warm", 12.0, 1.5), ("cold", 1.0, 2.5)):
             with served(pages, temperature) as (address, server):
                 ready(browser, address, EMPTY, "#sign", pause_s)

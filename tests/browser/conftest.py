@@ -14,19 +14,32 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.readers import staff
 from tests.serving import free_port, wait_until_it_answers
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
+def readers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of the workbench that is served: its register knows READERS."""
+    folder = tmp_path_factory.mktemp("served") / "workspace"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DERM_KIT_DATABASE_URL", raising=False)
+        staff(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(readers: Path) -> Iterator[str]:
     """The workbench served on a free port; stopped by Ctrl-C at the end, with no process left."""
     _chromium()
     port = free_port()
+    named = {name: value for name, value in os.environ.items() if name != "DERM_KIT_DATABASE_URL"}
     server = subprocess.Popen(
         [Path(sys.executable).with_name("derm-kit"), "serve", "--port", str(port), "--no-browser"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=named | {"DERM_KIT_WORKSPACE": str(readers)},
     )
     base = f"http://127.0.0.1:{port}"
     wait_until_it_answers(base, server)

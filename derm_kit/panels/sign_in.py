@@ -1,0 +1,103 @@
+"""Who is at the page: a person of the register and their passphrase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+import ipywidgets as w
+
+from derm_kit.errors import RecordError
+from derm_kit.panels.parts import Panel, guarded
+from derm_kit.records.desk import Desk
+from derm_kit.records.people import Person
+
+NO_REGISTER = (
+    "There is no register on this machine yet, so nothing can be stored: cases can be looked at. An administrator "
+    "makes one by adding the first person: derm-kit people add."
+)
+UNUSABLE = "The register cannot be used now, so nothing can be stored: cases can be looked at."
+
+
+class SignInPanel(Panel):
+    """Sign in and out; `then` is called after either."""
+
+    def __init__(self, desk: Desk, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._desk, self._then, self._anybody, self._without = desk, then, False, NO_REGISTER
+        self._entered = False
+        self.words = w.HTML()
+        self.person = w.Dropdown(description="I am")
+        self.passphrase = w.Password(description="Passphrase", continuous_update=False)
+        self.enter, self.leave = w.Button(description="Sign in"), w.Button(description="Sign out")
+        self.again = w.Button(description="Look for the register again")
+        for button in (self.leave, self.again):
+            button.add_class("dk-second")
+        self.enter.on_click(lambda _: self.sign_in())
+        self.passphrase.on_msg(lambda _, sent, __: self._on_enter(sent))
+        self.passphrase.observe(lambda _: self._on_passphrase(), "value")
+        self.leave.on_click(lambda _: self.sign_out())
+        self.again.on_click(lambda _: self.look())
+        row = w.HBox([self.person, self.passphrase, self.enter, self.leave, self.again])
+        row.add_class("dk-buttons")
+        self.view = w.VBox([self.words, row, self.notice])
+        self.look()
+
+    @guarded
+    def look(self) -> None:
+        """Who there is to choose from, as the register has it now."""
+        self.notice.value, self._without = "", UNUSABLE
+        people: list[Person] = []
+        try:
+            self._desk.open()
+            people, self._without = self._desk.people(), NO_REGISTER
+        finally:
+            self._offer(people)
+
+    def _offer(self, people: list[Person]) -> None:
+        chosen = self.person.value
+        self.person.options = [("Choose your name…", ""), *((f"{p.name}, {p.role}", p.id) for p in people)]
+        self.person.value = chosen if chosen in {p.id for p in people} else ""
+        self._anybody = bool(people)
+        self._show()
+
+    @guarded
+    def sign_in(self) -> None:
+        """Prove who is at the page; the passphrase is forgotten at once."""
+        passphrase, self.passphrase.value = self.passphrase.value, ""
+        self.notice.value = ""
+        if not self.person.value:
+            raise RecordError("somebody signs in by name", next_step="Choose your name in the list.")
+        self._desk.sign_in(self.person.value, passphrase)
+        self._show()
+        self._then()
+
+    @guarded
+    def sign_out(self) -> None:
+        """Nobody is at the page."""
+        self._desk.sign_out()
+        self._show()
+        self._then()
+
+    def _on_enter(self, sent: dict[str, str]) -> None:
+        self._entered = sent.get("event") == "submit"  # the browser says so first, and then what was written
+
+    def _on_passphrase(self) -> None:
+        if self._entered and self.passphrase.value:
+            self._entered = False
+            self.sign_in()
+
+    def _show(self) -> None:
+        person, anybody = self._desk.person, self._anybody
+        for widget, shown in (
+            (self.person, person is None and anybody), (self.passphrase, person is None and anybody),
+            (self.enter, person is None and anybody), (self.leave, person is not None), (self.again, not anybody),
+        ):  # fmt: skip
+            widget.layout.display = "" if shown else "none"
+        if person is not None:
+            said = f"Signed in: <strong>{escape(person.name)}</strong>, {escape(person.role)}."
+        elif anybody:
+            said = "Sign in to store decisions; without it cases can be looked at."
+        else:
+            said = escape(self._without)
+        self.words.value = f"<p>{said}</p>"
