@@ -47,18 +47,23 @@ class Table:
     notes: tuple[str, ...]
 
 
-def read_table(path: Path, wanted: Callable[[tuple[str, ...]], list[int]]) -> Table:
+def read_table(path: Path, wanted: Callable[[tuple[str, ...]], list[int]], *, every_row: bool = False) -> Table:
     """Read the text table at `path`, keeping the columns whose positions `wanted(header)` names.
 
     Encoding (UTF-8, UTF-16, else Windows-1252) and separator (comma, semicolon, tab, bar) are found out. A row of the
     wrong length, with broken quotes or NUL characters is refused by its line number. Raises CohortError for a file that
-    is no such table or has no rows.
+    is no such table or has no rows; where `every_row` is needed, also for the first that is refused.
     """
     encoding, notes = encoding_of(path)
     try:
         rows = _Rows(path, blocks(path, encoding))
         positions = wanted(rows.header)
-        parts = list(rows.parts(positions))
+        parts = []
+        for part in rows.parts(positions):
+            parts.append(part)
+            if every_row and rows.refused:
+                line_number, _, rule, next_step = rows.refused[0]
+                raise CohortError(rule, case=f"{path.name}, line {line_number}", next_step=next_step)
     except (OSError, UnicodeError) as error:
         raise unreadable(path, error) from error
     empty = pa.table([pa.array([], pa.large_string())] * len(positions), names=[str(i) for i in positions])

@@ -44,13 +44,13 @@ _NAIL: Final = re.compile(r"subungual|\b(?:finger|toe)?nails?\b", re.IGNORECASE)
 
 def trimmed(column: Text) -> Text:
     """Cells without spaces at their ends: what ids and paths are read as."""
-    return column.str.strip()
+    made = column.str.strip()
+    return column if made.equals(column) else made
 
 
 def tidy(column: Text) -> Text:
     """Cells without spaces at their ends; words that mean "not known" become "", control characters a space."""
-    text = changed_where(column.str.strip(), r"[^ -~]", _printable)
-    return text.mask(text.str.lower().isin(_UNKNOWN), "")
+    return _by_distinct(column, _tidied)
 
 
 def is_unknown(text: str) -> bool:
@@ -70,9 +70,7 @@ def changed_where(column: Text, pattern: str, change: Callable[[str], str]) -> T
 
 def by_value(column: Text, change: Callable[[str], str]) -> Text:
     """`change` applied to each cell, worked out once per distinct value."""
-    codes, distinct = pd.factorize(column)
-    changed = pd.array([change(str(value)) for value in distinct], dtype="str")
-    return pd.Series(changed.take(codes), index=column.index)
+    return _by_distinct(column, lambda cells: pd.Series([change(str(cell)) for cell in cells], dtype="str"))
 
 
 def numbers_by_value(column: Text, change: Callable[[str], float]) -> Numbers:
@@ -157,9 +155,7 @@ def doubts(given: Mapping[str, Text], read: Mapping[str, pd.Series[Any]]) -> Tex
 
 def united(reasons: Text, more: Text) -> Text:
     """Exclusions with `more` of them, each reason of a case once, joined by "; "."""
-    both = (reasons != "") & (more != "")
-    joined = reasons.where(~both, reasons + "; " + more).where(reasons != "", more)
-    return by_value(joined, lambda text: "; ".join(dict.fromkeys(text.split("; ")))).astype("str")
+    return by_value(reasons + "; " + more, lambda text: "; ".join(dict.fromkeys(filter(None, text.split("; ")))))
 
 
 def of_site(text: str) -> list[str]:
@@ -180,6 +176,19 @@ def _doubt(what: str, text: str) -> str:
 
 def _may_be_a_child(text: str) -> str:
     return may_be_under(ADULT, text)
+
+
+def _by_distinct(column: Text, change: Callable[[Text], Text]) -> Text:
+    """`change` applied to the distinct cells; `column` itself where it changes none, as a second copy takes memory."""
+    codes, distinct = pd.factorize(column)
+    cells = pd.Series(distinct)
+    changed = change(cells)
+    return column if changed.equals(cells) else pd.Series(changed.array.take(codes), index=column.index)
+
+
+def _tidied(cells: Text) -> Text:
+    text = changed_where(cells.str.strip(), r"[^ -~]", _printable)
+    return text.mask(text.str.lower().isin(_UNKNOWN), "")
 
 
 def _printable(text: str) -> str:

@@ -33,6 +33,8 @@ REJECTS_FILE = "rejects.csv"
 RUN_FILE = "run.json"
 
 SCORE_COLUMNS = tuple(t.value for t in LESION_TYPES)
+MOST_ROWS = 20_000_000
+"""Of a parquet: a small one may say of a billion rows that they are alike. A CSV has at most 4 GiB."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def read_run(path: Path) -> ScoreRun:
 
     A CSV may have any encoding and separator that `derm_kit.cases.tables` reads. Raises RunError where the path is none
     of these or no regular file, a row has too few or too many cells, a column is missing or stands twice, an id is
-    blank, repeated or unsafe, or a value breaks its rule.
+    blank, repeated or unsafe, a value breaks its rule, or the cases do not fit into memory.
     """
     try:
         if path.is_dir():
@@ -111,7 +113,7 @@ def read_run(path: Path) -> ScoreRun:
             return _split(_read_csv(path), path, {})
     except CohortError as error:
         raise RunError(error.rule, case=error.case, value=error.value, next_step=error.next_step) from None
-    except (OSError, pa.ArrowException, ValueError) as error:
+    except (OSError, pa.ArrowException, ValueError, MemoryError) as error:
         raise _unreadable(path, error) from None
     raise RunError(
         "a run is a folder written by 'derm-kit score', a .parquet or a .csv",
@@ -165,9 +167,9 @@ def _split(table: pd.DataFrame, path: Path, meta: dict[str, Any]) -> ScoreRun:
 def _read_csv(path: Path) -> pd.DataFrame:
     """The named columns of a text table, every cell as text."""
     where = str(path)
-    table = read_table(path, lambda header: sorted({i for at in column_positions(header, where).values() for i in at}))
-    for line, _, rule, next_step in table.refused:
-        raise RunError(rule, case=f"{path.name}, line {line}", next_step=next_step)
+    table = read_table(
+        path, lambda header: sorted({i for at in column_positions(header, where).values() for i in at}), every_row=True
+    )
     return table.frame.set_axis([table.header[int(i)] for i in table.frame.columns], axis=1)
 
 
@@ -175,6 +177,14 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, bytes]:
     """The table and what run.json says, where the file carries it (else `{}`)."""
     try:
         with pq.ParquetFile(path) as file:
+            rows = file.metadata.num_rows
+            if rows > MOST_ROWS:
+                raise RunError(
+                    f"a table of scores or cases has at most {MOST_ROWS:,} rows",
+                    case=str(path),
+                    value=f"{rows:,} rows",
+                    next_step="Take a sample of its cases, or read it in parts.",
+                )
             about: dict[bytes, bytes] = file.schema_arrow.metadata or {}
             return file.read().to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
     except (OSError, pa.ArrowException) as error:
@@ -209,6 +219,12 @@ def _require_columns(table: pd.DataFrame, wanted: tuple[str, ...], path: Path) -
 
 
 def _unreadable(path: Path, error: Exception) -> RunError:
+    if isinstance(error, MemoryError):
+        return RunError(
+            "a run fits into memory: a million cases take about 1 GiB",
+            case=str(path),
+            next_step="Close other programs, use a machine with more memory, or take a sample of the cases.",
+        )
     said = str(error).splitlines()
     return RunError(
         f"the run cannot be read: {printable(said[0]) if said else type(error).__name__}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Number
 from typing import Any, Final
 
@@ -206,10 +207,7 @@ def _scores(table: pd.DataFrame, kind: LesionType, ids: Text) -> npt.NDArray[np.
         scores = column.to_numpy(np.float64, na_value=np.nan)
         empty = np.isnan(scores)
     else:
-        text = values.tidy(_text(column, kind.value, ids))
-        empty = (text == "").to_numpy()
-        numbers = text.str.replace(",", ".", n=1, regex=False)
-        scores = pd.to_numeric(numbers, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        scores, empty = _numbers(_text(column, kind.value, ids))
     wrong = np.flatnonzero(~((scores >= 0) & (scores <= 1)) & ~empty)
     if len(wrong):
         raise RunError(
@@ -219,6 +217,18 @@ def _scores(table: pd.DataFrame, kind: LesionType, ids: Text) -> npt.NDArray[np.
             next_step="Give scores after softmax or sigmoid, no percentages and no logits, or leave the cell empty.",
         )
     return scores.astype(np.float32)
+
+
+def _numbers(text: Text) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Cells as numbers (n,), NaN where they are none, and where (n,) they say nothing."""
+    empty = (text == "").to_numpy()
+    with suppress(ValueError):  # plain numbers are read at once: read leniently, millions take half a minute
+        plain = text.mask(empty).astype("float64[pyarrow]").to_numpy(np.float64, na_value=np.nan)
+        if (np.isnan(plain) == empty).all():
+            return np.asarray(plain, np.float64), np.asarray(empty, np.bool_)
+    said = values.tidy(text)
+    numbers = pd.to_numeric(said.str.replace(",", ".", n=1, regex=False), errors="coerce")
+    return numbers.to_numpy(np.float64, na_value=np.nan), (said == "").to_numpy()
 
 
 def _truths(text: Text, ids: Text) -> Text:
@@ -233,14 +243,14 @@ def _truths(text: Text, ids: Text) -> Text:
                 value=said,
                 next_step=f"Use the names {', '.join(LESION_TYPES)}, or leave the cell empty.",
             ) from None
-    return text.map(canonical).astype("str")
+    return values.by_value(text, canonical.__getitem__)
 
 
 def _failed(cases: pd.DataFrame, reason: Text, ids: Text) -> npt.NDArray[np.bool_]:
     """The flag quality_fail (n,)."""
     if "quality_fail" not in cases:
         return (reason != "").to_numpy()
-    said = values.trimmed(_text(cases["quality_fail"], "quality_fail", ids)).str.casefold()
+    said = values.by_value(_text(cases["quality_fail"], "quality_fail", ids), lambda cell: cell.strip().casefold())
     odd = np.flatnonzero(~said.isin(("", *_YES, *_NO)))
     if len(odd):
         raise RunError(
