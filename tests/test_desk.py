@@ -14,6 +14,7 @@ import pytest
 from derm_kit.cases.cohort import safe_csv
 from derm_kit.errors import RecordError
 from derm_kit.model.run import ScoreRun, read_run, write_joined
+from derm_kit.records import change
 from derm_kit.records import desk as desks
 from derm_kit.records.conflicts import ConflictError
 from derm_kit.records.desk import ADJUDICATION, BLIND_MARKS, MARKS, MODEL_DIFFERS, READ, SECOND, UNREAD, Desk
@@ -23,7 +24,9 @@ from derm_kit.records.second_reads import EXPORT_COLUMNS
 from derm_kit.triage.agreement import cohen_kappa
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.policy import decide
+from derm_kit.triage.worklist import Worklist
 from tests.readers import PASSPHRASE, READERS, copied, staff
+from tests.records.proposals import moved
 
 URGENT, ROUTINE, SECOND_READ, DISCHARGE = (
     Disposition.URGENT_SUSPECTED_CANCER,
@@ -331,3 +334,27 @@ def test_a_register_by_url_counts_as_made_and_is_told_when_it_cannot_be_reached(
         desk.open()
     assert desk.people() == []
     assert not (tmp_path / "workspace" / "register.sqlite").exists()
+
+
+def test_cases_that_change_sides_under_a_change_under_way_are_listed_until_it_is_decided(
+    at, workspace, people, run, policy
+):
+    desk, register = at("ada"), Register.open(workspace)
+    assert desk.proposed() == {}
+    proposal = moved(policy, 0.9)
+    made = change.propose(register, proposal, people["ada"], PASSPHRASE)
+    desk.open()
+    (mark,) = desk.proposed()
+    assert mark == f"changes sides under change {made.id[:8]}"
+    worklist = Worklist.of(run, policy)
+    sides = worklist.changes_sides(desk.proposed()[mark])
+    expected = (
+        decide(run, policy).table["suspected"] != decide(run, proposal.new_policy).table["suspected"]
+    ).to_numpy()
+    assert (sides == expected).all()
+    assert sides.any()
+    other = Desk(ScoreRun(run.scores, run.cases, meta={}), register)
+    assert other.proposed() == {}, "scores of another model, or of none that is named, have no part in it"
+    change.reject(register, made, people["cleo"], PASSPHRASE, "Not weighed yet.")
+    desk.open()
+    assert desk.proposed() == {}

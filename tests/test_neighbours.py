@@ -78,7 +78,7 @@ def test_a_neighbour_comes_with_its_truth_and_its_picture_where_the_cohort_has_i
     neighbours: Neighbours, features: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     plain = neighbours.nearest(components(features)[3], k=2)
-    assert plain.columns.tolist() == ["case_id", "truth", "diagnosis", "distance", "picture"]
+    assert plain.columns.tolist() == ["case_id", "truth", "diagnosis", "licence", "attribution", "distance", "picture"]
     there, missing = plain["case_id"]
     (tmp_path / f"{there}.jpg").touch()
     monkeypatch.setenv("DERM_KIT_DATA", str(tmp_path))

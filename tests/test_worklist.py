@@ -16,7 +16,6 @@ from derm_kit.triage.policy import TriagePolicy, decide
 from derm_kit.triage.worklist import (
     BY_CASE,
     BY_NEARNESS,
-    CHANGES,
     DIFFERS,
     NEAR,
     NEAR_FACTOR,
@@ -105,7 +104,6 @@ def test_marks_on_the_reference_cohort_are_those_counted_with_pandas(shipped, by
     assert (shipped.marks[DIFFERS] == (missed | over).to_numpy()).all()
     assert shipped.marks[POOR].sum() == 39 + 38 - 1, "39 fail quality, 38 are excluded, one of them for both"
     assert (shipped.marks[NEAR] == (shipped.table["nearest"] <= 1.25)).all()
-    assert CHANGES not in shipped.marks
 
 
 def test_model_and_truth_differ_where_a_cancer_is_not_flagged_or_a_benign_lesion_is():
@@ -149,9 +147,9 @@ def test_the_nearest_threshold_counts_whichever_type_is_called():
 
 def test_cases_that_change_sides_are_those_called_otherwise_by_other_thresholds():
     run = run_of(({MEL: 0.6}, ""), ({MEL: 0.4}, ""), ({MEL: 0.6, BCC: 0.9}, ""), ({BCC: 0.9}, ""))
-    worklist = Worklist.of(run, halves(), HALVES | {MEL: 0.7})
-    assert marked(worklist, CHANGES) == ["case0", "case2"]
-    assert ids(worklist, Wanted(show=CHANGES)) == ["case0", "case2"]
+    worklist = Worklist.of(run, halves())
+    assert worklist.changes_sides(HALVES | {MEL: 0.7}).tolist() == [True, False, True, False]
+    assert not worklist.changes_sides(HALVES).any()
 
 
 def test_within_a_call_the_score_furthest_above_its_threshold_comes_first():
@@ -214,7 +212,6 @@ def test_the_other_orders_are_by_id_and_by_nearness(shipped):
     ("wanted", "told"),
     [
         (Wanted(show="no such mark"), "what to show is one of: model and truth differ"),
-        (Wanted(show=CHANGES), "what to show is one of"),
         (Wanted(call="melanom"), "a call is one of: melanoma"),
         (Wanted(truth="cold sore"), "a truth is one of: melanoma"),
         (Wanted(grouping="shoe size"), "a way to part the cases is one of: age"),

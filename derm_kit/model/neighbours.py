@@ -20,6 +20,9 @@ from derm_kit.model.run import ScoreRun, read_run
 REFERENCE_FEATURES_FILE = "reference_features.parquet"
 """Features of the reference cases, in the order of their scores."""
 
+ABOUT = ("case_id", "truth", "diagnosis", "licence", "attribution")
+"""What is said of a neighbour: its picture is shown only beside whose it is."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -56,7 +59,7 @@ class Neighbours:
         return self.nearest(self._features(run, case_id), k, leave_out=case_id, lesion=lesion)
 
     def nearest(self, features: npt.ArrayLike, k: int = 6, *, leave_out: str = "", lesion: str = "") -> pd.DataFrame:
-        """The `k` nearest reference cases, nearest first: case_id, truth (a|b), diagnosis, distance, picture.
+        """The `k` nearest reference cases, nearest first: ABOUT, distance, picture.
 
         `features` (P,) are components as a run holds them; `picture` is a path, None where it is not on this machine.
         The case `leave_out` and every picture of its lesion, or of `lesion`, stay out. Raises DermKitError for
@@ -77,14 +80,14 @@ class Neighbours:
         distance[(known["case_id"] == leave_out) | np.isin(known["lesion_id"], list(lesions))] = np.inf
         order = np.argsort(distance, kind="stable")[: max(0, k)]
         order = order[np.isfinite(distance[order])]
-        found = {name: known[name][order] for name in ("case_id", "truth", "diagnosis")}
+        found = {name: known[name][order] for name in ABOUT}
         pictures = pd.Series([picture_of(case_id) for case_id in found["case_id"]], dtype=object)
         return pd.DataFrame({**found, "distance": distance[order], "picture": pictures})
 
     @cached_property
     def _known(self) -> dict[str, npt.NDArray[np.object_]]:
         """Columns of the cases as arrays: a query by table would take longer than the comparison itself."""
-        return {name: self.run.cases[name].to_numpy(object) for name in ("case_id", "truth", "diagnosis", "lesion_id")}
+        return {name: self.run.cases[name].to_numpy(object) for name in (*ABOUT, "lesion_id")}
 
     def _features(self, run: ScoreRun, case_id: str) -> Floats:
         if run.model_hash != self.run.model_hash:

@@ -24,6 +24,7 @@ from derm_kit.records.desk import Desk
 from derm_kit.records.reviews import Review
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.opening import Opening, policy_for
+from derm_kit.triage.proportions import BoolArray
 from derm_kit.triage.worklist import Positions, Worklist
 
 SHORTEST_LOOK_S = 0.3
@@ -62,7 +63,7 @@ class ReviewPanel(Panel):
     def look(self, looking: Looking, *, turn: bool = False) -> None:
         """Show another list or case; one that does not exist changes nothing. `turn` has the page follow the case."""
         try:
-            marks = self.desk.marks(self.worklist.table["disposition"])
+            marks = self._marks()
             self.worklist.positions(looking.wanted, marks)  # a filter that is not there is told in blind mode too
             positions = self.worklist.positions(looking.listed, marks)
             case = looking.case or (self._id(positions[0]) if len(positions) else "")
@@ -238,7 +239,7 @@ class ReviewPanel(Panel):
         c, looking = self.controls, self.looking
         self._showing = True
         try:
-            c.show(looking, self.worklist)
+            c.show(looking, self.worklist, tuple(self.desk.proposed()))
             c.show_review(self._own, self._drafts.get(looking.case, {}), able=self.desk.person is not None)
         finally:
             self._showing = False
@@ -248,6 +249,11 @@ class ReviewPanel(Panel):
         c.pause.description = f"Go on ({PAUSE})" if paused else f"Pause the clock ({PAUSE})"
         c.away.value = notice_html("info", "Paused: the case is out of sight and the clock stands.") if paused else ""
         c.in_sight.layout.display = "none" if paused else ""
+
+    def _marks(self) -> dict[str, BoolArray]:
+        """What readers did and what changes under way would do."""
+        proposed = {mark: self.worklist.changes_sides(t) for mark, t in self.desk.proposed().items()}
+        return self.desk.marks(self.worklist.table["disposition"]) | proposed
 
     def _require(self, case: str) -> None:
         if case and case not in self._row:

@@ -95,9 +95,11 @@ class ReviewControls:
         """Subgroups that the cases at hand allow."""
         self.filters["grouping"].options = [("nothing", ""), *((g.name, g.name) for g in worklist.groupings)]
 
-    def show(self, looking: Looking, worklist: Worklist) -> None:
-        """The filters that are in force; in blind mode those that would give something away are out of reach."""
-        wanted, marks = looking.listed, BLIND_MARKS if looking.blind else (*worklist.marks, *MARKS)
+    def show(self, looking: Looking, worklist: Worklist, proposed: tuple[str, ...]) -> None:
+        """The filters that are in force, `proposed` changes among them; in blind mode what would give something away is
+        out of reach.
+        """
+        wanted, marks = looking.listed, BLIND_MARKS if looking.blind else (*worklist.marks, *proposed, *MARKS)
         self.filters["show"].options = [("every case", ""), *((mark, mark) for mark in marks)]
         groups = [g for g in worklist.groupings if g.name == wanted.grouping]
         self.filters["group"].options = [ANY, *((label, label) for g in groups for label in g.labels)]

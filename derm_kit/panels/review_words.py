@@ -56,10 +56,11 @@ def similar_html(similar: pd.DataFrame) -> str:
         f"{escape(truth_words(str(row['truth'])))}</span><span>distance {row['distance']:.2f}</span></span></li>"
         for row in similar.to_dict("records")
     ]
+    whose = dict.fromkeys(f"{row['attribution']} ({row['licence']})" for row in similar.to_dict("records"))
     return (
         f"<ol class='dk-similar'>{''.join(cells)}</ol>"
-        "<p class='dk-hint'>Alike to the network, nearest first: a comparison "
-        "to look at, no evidence of what this case is.</p>"
+        "<p class='dk-hint'>Alike to the network, nearest first: a comparison to look at, no evidence of what this case "
+        f"is. Pictures: {escape('; '.join(whose))}.</p>"
     )
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from derm_kit.errors import RecordError
+from derm_kit.lesions import LesionType
 from derm_kit.model.run import ScoreRun
 from derm_kit.records.chain import Head
-from derm_kit.records.database import URL_VARIABLE
+from derm_kit.records.change import find, standings
+from derm_kit.records.change_steps import OPEN
+from derm_kit.records.here import register_here
 from derm_kit.records.people import Person
 from derm_kit.records.register import Register
 from derm_kit.records.reviews import Review, Verdict
 from derm_kit.records.second_reads import ReadState, agreement_of, export_reviews, may_read_next, reading_states
-from derm_kit.records.workspace import Workspace
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.proportions import BoolArray, Estimate
 from derm_kit.triage.proposal import run_hash
@@ -52,12 +53,14 @@ class Desk:
         self.run, self.run_id = run, run_hash(run)
         self.person: Person | None = None
         self._register = register
+        self._under_way: tuple[str, ...] = ()
+        self._proposed: dict[str, dict[LesionType, float]] = {}
         self._take([], None)
         self._refresh()
 
     def open(self) -> None:
         """Take the register of this machine's workspace, if somebody has made one by now."""
-        self._register = self._register or _existing()
+        self._register = self._register or register_here()
         self._refresh()
 
     def people(self) -> list[Person]:
@@ -77,6 +80,10 @@ class Desk:
         """Nobody reads."""
         self.person = None
         self._refresh()
+
+    def proposed(self) -> dict[str, dict[LesionType, float]]:
+        """Thresholds of the changes under way for the model of these scores, by what a reader may call each."""
+        return self._proposed
 
     def marks(self, model: pd.Series) -> dict[str, BoolArray]:
         """MARKS of the cases (N,) as of now; `model` are the dispositions that the policy gives them."""
@@ -195,14 +202,22 @@ class Desk:
 
     def _take(self, verdicts: list[Verdict], head: Head | None) -> None:
         self._verdicts, self._head = verdicts, head
+        self._take_proposed()
         self._states = reading_states(verdicts, self.run.scores["case_id"])
         self._state_of = dict(zip(self._states["case_id"], self._states["state"], strict=True))
 
+    def _take_proposed(self) -> None:
+        """Proposals are long: they are read again only where other changes are under way."""
+        stand = standings(self._register) if self._register else []
+        under_way = tuple(s.id for s in stand if s.state in OPEN)
+        if self._register and under_way != self._under_way:
+            proposals = ((one, find(self._register, one).proposal) for one in under_way)
+            self._proposed = {
+                f"changes sides under change {one[:8]}": dict(proposal.new_policy.thresholds)
+                for one, proposal in proposals
+                if proposal.model_hash == self.run.model_hash
+            }
+        self._under_way = under_way
+
     def _state(self, case: str) -> str:
         return str(self._state_of.get(case, ReadState.UNREAD))
-
-
-def _existing() -> Register | None:
-    """The register of this machine, None where nobody has made one."""
-    made = os.environ.get(URL_VARIABLE) or Workspace.named().database.is_file()
-    return Register.open() if made else None

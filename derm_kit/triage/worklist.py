@@ -23,7 +23,7 @@ Positions = npt.NDArray[np.intp]
 NEAR_FACTOR = 1.25
 """A score is near a threshold when neither is more than this many times the other."""
 
-DIFFERS, NEAR, CHANGES, POOR = "model and truth differ", "near a threshold", "changes sides", "quality or exclusion"
+DIFFERS, NEAR, POOR = "model and truth differ", "near a threshold", "quality or exclusion"
 BY_RISK, BY_NEARNESS, BY_CASE = SORTS = ("risk", "nearest to a threshold", "case")
 UNKNOWN_TRUTH = "truth unknown"
 
@@ -51,7 +51,7 @@ class Worklist:
     table      case_id, call (one of CALLS), disposition, rule, reason, truth; times_threshold, the score of the type
                called over its threshold, of a case not called the highest such; nearest, the factor between the score
                and the threshold that are nearest to each other (infinite without a score)
-    marks      named subsets (N,): DIFFERS, NEAR, POOR, and CHANGES where other thresholds were given
+    marks      named subsets (N,): DIFFERS, NEAR, POOR
     by_risk    positions (N,), the most serious call first, clinician review after the calls, those not flagged last;
                within each the score furthest above its threshold first
     """
@@ -61,13 +61,11 @@ class Worklist:
     by_risk: Positions
     groupings: tuple[Grouping, ...]
     truths: Mapping[str, BoolArray] = field(repr=False)
+    counter: CaseCounter = field(repr=False)
 
     @classmethod
-    def of(cls, run: ScoreRun, policy: TriagePolicy, proposed: Mapping[LesionType, float] | None = None) -> Worklist:
-        """The worklist under `policy`; `proposed` are thresholds under which cases may change sides.
-
-        Raises PolicyError where the policy cannot be read on the scores.
-        """
+    def of(cls, run: ScoreRun, policy: TriagePolicy) -> Worklist:
+        """The worklist under `policy`. Raises PolicyError where it cannot be read on the scores."""
         counter, decisions = CaseCounter(run, policy), decide(run, policy)
         called = counter.called(policy.thresholds)
         deciding, nearest = _ratios(run, policy, called)
@@ -84,13 +82,17 @@ class Worklist:
             NEAR: np.asarray(nearest <= NEAR_FACTOR, np.bool_),
             POOR: poor,
         }
-        if proposed is not None:
-            marks[CHANGES] = np.asarray(called != counter.called(proposed), np.bool_)
         place = np.where(called == NOT_FLAGGED_CALL, len(CALLS), called)
         by_risk = np.lexsort((-np.nan_to_num(deciding), place))
         truths = {t.value: counter.truth[:, i] for i, t in enumerate(LESION_TYPES)}
         truths[UNKNOWN_TRUTH] = np.asarray(~counter.truth.any(1), np.bool_)
-        return cls(table, marks, by_risk, counter.groupings, truths)
+        return cls(table, marks, by_risk, counter.groupings, truths, counter)
+
+    def changes_sides(self, proposed: Mapping[LesionType, float]) -> BoolArray:
+        """Cases (N,) that `proposed` thresholds call otherwise."""
+        return np.asarray(
+            self.counter.called(self.counter.policy.thresholds) != self.counter.called(proposed), np.bool_
+        )
 
     def positions(self, wanted: Wanted, read: Mapping[str, BoolArray]) -> Positions:
         """Positions of the cases wanted, in the order wanted; `read` are marks (N,) of what readers did.

@@ -28,7 +28,7 @@ REASON = "Weighed at the safety meeting; the extra flags can be read."
 def run(cases: int = 0) -> ScoreRun:
     """The reference cohort, or its first cases."""
     found = read_run(default_model() / "reference_scores.parquet")
-    return ScoreRun(found.scores.head(cases), found.cases.head(cases), found.meta) if cases else found
+    return ScoreRun(found.scores.head(cases), found.cases.head(cases), meta=found.meta) if cases else found
 
 
 @cache
