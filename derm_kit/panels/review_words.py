@@ -59,8 +59,8 @@ def similar_html(similar: pd.DataFrame) -> str:
     whose = dict.fromkeys(f"{row['attribution']} ({row['licence']})" for row in similar.to_dict("records"))
     return (
         f"<ol class='dk-similar'>{''.join(cells)}</ol>"
-        "<p class='dk-hint'>Alike to the network, nearest first: a comparison to look at, no evidence of what this case "
-        f"is. Pictures: {escape('; '.join(whose))}.</p>"
+        "<p class='dk-hint'>Alike to the network, nearest first: a comparison to look at, no evidence of what this "
+        f"case is. Pictures: {escape('; '.join(whose))}.</p>"
     )
 
 
