@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from derm_kit.cli.app import main
+from derm_kit.cli.console import console, errors
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.panels.thresholds import thresholds_page
@@ -22,6 +23,8 @@ def environment(monkeypatch):
     for name in (RUN_VARIABLE, POLICY_VARIABLE):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+    for stream in (console, errors):  # main() points them at this test's streams
+        monkeypatch.setattr(stream, "_file", None)
     return monkeypatch
 
 
