@@ -13,7 +13,6 @@ from derm_kit.model.reference import REFERENCE_FILE
 from derm_kit.model.run import ScoreRun, read_run
 from derm_kit.triage.policy import TriagePolicy
 
-
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 """How long an example takes says nothing on a machine that others use too."""
