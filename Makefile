@@ -29,6 +29,7 @@ bench: $(VENV)/.dev ## Speed as ratios in one run (needs DERM_KIT_DATA)
 	$(BIN)/python -m tests.benchmarks.scoring
 	$(BIN)/python -m tests.benchmarks.pages
 	$(BIN)/python -m tests.benchmarks.tuning
+	$(BIN)/python -m tests.benchmarks.slider
 	$(BIN)/python -m tests.benchmarks.records
 	$(BIN)/python -m tests.benchmarks.review
 

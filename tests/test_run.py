@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import textwrap
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 from derm_kit import ScoreRun, read_run
 from derm_kit.errors import RunError
 from derm_kit.model.card import default_model
-from derm_kit.model.run import SCORE_COLUMNS, write_joined
+from derm_kit.model.run import MOST_ROWS, SCORE_COLUMNS, write_joined
 
 
 def table(**changes: object) -> pd.DataFrame:
@@ -243,3 +248,54 @@ def test_a_pipe_inside_a_run_folder_is_refused(folder: Path):
     os.mkfifo(folder / "cases.parquet")
     with pytest.raises(RunError, match=r"cases\.parquet: a regular file is needed"):
         read_run(folder)
+
+
+@pytest.mark.parametrize("odd", ["0,5", " 0.5 ", "nan", "not known", ""])
+def test_a_score_written_otherwise_changes_no_other_score(tmp_path: Path, odd: str):
+    plain = np.random.default_rng(0).random(500).astype(np.float32)
+    text = "case_id;melanoma\n" + "".join(f"c{i};{score:.9g}\n" for i, score in enumerate(plain))
+    read = read_text(tmp_path, f"{text}odd;{odd}\n").scores["melanoma"].to_numpy()
+    np.testing.assert_array_equal(read[:-1], plain)
+    np.testing.assert_array_equal(read[-1], 0.5 if "5" in odd else np.nan)
+
+
+def test_a_table_of_nothing_but_broken_rows_is_refused_at_its_first(tmp_path: Path):
+    """Held until the end of the table, millions of them would fill the memory."""
+    path = tmp_path / "scores.csv"
+    path.write_text("case_id,melanoma\n" + "a,0.1,x\n" * 200_000)
+    tracemalloc.start()
+    with pytest.raises(RunError, match=r"scores\.csv, line 2: a row has as many cells"):
+        read_run(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * path.stat().st_size
+
+
+def test_a_small_parquet_of_more_rows_than_fit_into_memory_is_refused_unread(tmp_path: Path):
+    many = pa.table({"case_id": pa.nulls(MOST_ROWS + 1, pa.bool_())})
+    pq.write_table(many, tmp_path / "scores.parquet")
+    assert (tmp_path / "scores.parquet").stat().st_size < 1_000_000
+    with pytest.raises(RunError, match="at most 20,000,000 rows"):
+        read_run(tmp_path / "scores.parquet")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a process to the memory that it is given")
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_run_that_does_not_fit_into_memory_is_refused_in_words(tmp_path: Path, kind: str):
+    script = """
+        import resource, sys
+        from pathlib import Path
+        from derm_kit.model.run import read_run
+        read_run(Path(sys.argv[1]))
+        held = resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (held + 2**26, held + 2**26))
+        read_run(Path(sys.argv[2]))
+    """
+    for name, n in (("few", 2), ("many", 1_000_000)):
+        cases = pa.table({"case_id": [f"case-of-a-long-name-{i}" for i in range(n)], "melanoma": np.full(n, 0.5)})
+        (pq.write_table if kind == "parquet" else pacsv.write_csv)(cases, tmp_path / f"{name}.{kind}")
+    few, many = (str(tmp_path / f"{name}.{kind}") for name in ("few", "many"))
+    command = [sys.executable, "-c", textwrap.dedent(script), few, many]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "RunError: " in done.stderr.splitlines()[-1]
+    assert f"many.{kind}: a run fits into memory" in done.stderr

@@ -56,14 +56,9 @@ def read_table(path: Path, wanted: Callable[[tuple[str, ...]], list[int]], *, ev
     """
     encoding, notes = encoding_of(path)
     try:
-        rows = _Rows(path, blocks(path, encoding))
+        rows = _Rows(path, blocks(path, encoding), every_row)
         positions = wanted(rows.header)
-        parts = []
-        for part in rows.parts(positions):
-            parts.append(part)
-            if every_row and rows.refused:
-                line_number, _, rule, next_step = rows.refused[0]
-                raise CohortError(rule, case=f"{path.name}, line {line_number}", next_step=next_step)
+        parts = list(rows.parts(positions))
     except (OSError, UnicodeError) as error:
         raise unreadable(path, error) from error
     empty = pa.table([pa.array([], pa.large_string())] * len(positions), names=[str(i) for i in positions])
@@ -92,8 +87,8 @@ class _Rows:
     `refused`, `empty` (lines without a cell) and `spanning` (rows of several lines) fill while the blocks are read.
     """
 
-    def __init__(self, path: Path, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
+    def __init__(self, path: Path, blocks: Iterator[bytes], every_row: bool) -> None:
+        self._name, self._blocks, self._every_row = path.name, blocks, every_row
         self._number = 1
         self._held = b""
         self.refused: list[Refused] = []
@@ -198,8 +193,7 @@ class _Rows:
         while i < end:
             row, used, rule, next_step = self._row(lines, i)
             if rule:
-                first = tuple(printable(cell, 60) for cell in row[: len(self.header)])
-                self.refused.append((self._number + i + used - 1, first, rule, next_step))
+                self._refuse(i + used - 1, row[: len(self.header)], rule, next_step)
             elif row:
                 at.append(self._number + i)
                 cells.append([row[k] for k in positions])
@@ -236,8 +230,7 @@ class _Rows:
         if used > 1 and width > 1 and all(len(self._split(part)) >= width for part in lines[i : i + used]):
             next_step = f"A quote on line {self._number + i} seems to be left open: mend it."
             for k, part in enumerate(lines[i : i + used - 1]):
-                first = tuple(printable(cell, 60) for cell in self._split(part))
-                self.refused.append((self._number + i + k, first, _QUOTES, next_step))
+                self._refuse(i + k, self._split(part), _QUOTES, next_step)
             return self._split(lines[i + used - 1]), used, _QUOTES, next_step
         if not any(row) or (width > 1 and not line.strip()):
             return [], used, "", ""
@@ -245,6 +238,12 @@ class _Rows:
             rule = f"a row has as many cells as the header, separated by {_NAMES.get(self.delimiter, self.delimiter)}"
             return row, 1, rule, f"It has {len(row)} cells, the header {width}: mend the separators."
         return row[:width], used, "", ""
+
+    def _refuse(self, i: int, cells: list[str], rule: str, next_step: str) -> None:
+        """Note that line `i` is refused, or raise for it: held in memory, millions of such rows would fill it."""
+        if self._every_row:
+            raise CohortError(rule, case=f"{self._name}, line {self._number + i}", next_step=next_step)
+        self.refused.append((self._number + i, tuple(printable(cell, 60) for cell in cells), rule, next_step))
 
     def _split(self, line: str) -> list[str]:
         return line[:MAX_LINE].replace("\x00", "").split(self.delimiter)

@@ -40,6 +40,7 @@ class SignInPanel(Panel):
         self.again.on_click(lambda _: self.look())
         row = w.HBox([self.person, self.passphrase, self.enter, self.leave, self.again])
         row.add_class("dk-buttons")
+        row.add_class("dk-sign")
         self.view = w.VBox([self.words, row, self.notice])
         self.look()
 

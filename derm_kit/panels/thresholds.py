@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 import ipywidgets as w
 
 from derm_kit.lesions import LesionType
+from derm_kit.panels.changes import ChangesSection
+from derm_kit.panels.changes_in_force import InForcePanel
 from derm_kit.panels.parts import Panel, guarded, notice_html
 from derm_kit.panels.tables import download_html
 from derm_kit.panels.tuning_controls import Controls
@@ -18,7 +21,7 @@ from derm_kit.panels.tuning_figures import Looked, Opened, WorkedOut, lost_since
 from derm_kit.panels.tuning_proposal import ProposalPanel
 from derm_kit.panels.tuning_setting import Setting, preset
 from derm_kit.panels.tuning_source import Source, SourcePanel
-from derm_kit.triage.opening import Opening
+from derm_kit.triage.opening import POLICY_VARIABLE, Opening
 from derm_kit.triage.policy import TriagePolicy
 from derm_kit.triage.proposal import ChangeProposal, propose
 from derm_kit.triage.tuning import tune, with_thresholds
@@ -27,13 +30,19 @@ ONE_MOVE_S = 1.0
 
 
 class ThresholdsPanel(Panel):
-    """`setting` is all that the officer set; `set()` is the one way it changes, and what it does is shown after it."""
+    """`setting` is all that the officer set; `set()` is the one way it changes, and what it does is shown after it.
 
-    def __init__(self, source: Source, policy: TriagePolicy) -> None:
+    The page starts from `policy` if that was `named`, else from the release in force where this machine has a register.
+    """
+
+    def __init__(self, source: Source, policy: TriagePolicy, *, named: bool = True) -> None:
         super().__init__()
         self.controls = Controls()
-        self.source = SourcePanel(source, policy, self._open)
-        self.proposal = ProposalPanel(self._propose)
+        self.in_force = InForcePanel(source.run, policy, named=named)
+        source = Source.of(source.run, self.in_force.policy, uploaded=source.uploaded)
+        self.source = SourcePanel(source, self.in_force.policy, self._open)
+        self.changes = ChangesSection(self.in_force.look)
+        self.proposal = ProposalPanel(self._propose, self.changes.changed)
         self._showing = False
         self._moved: LesionType | None = None
         self._moved_at = 0.0
@@ -41,7 +50,9 @@ class ThresholdsPanel(Panel):
         self._future: list[Setting] = []
         self._wire()
         self._open(source)
-        self.view = self.controls.frame(self.notice, self.source.view, self.proposal.view)
+        self.in_force.then = self._start_from
+        opened_on = w.VBox([self.in_force.view, self.source.view])
+        self.view = self.controls.frame(self.notice, opened_on, self.proposal.view, self.changes.view)
 
     @property
     def policy(self) -> TriagePolicy:
@@ -180,6 +191,15 @@ class ThresholdsPanel(Panel):
         self._show(opened.start, worked)
         self.notice.value = ""
 
+    @guarded
+    def _start_from(self, policy: TriagePolicy) -> None:
+        """Another policy came into force: what was set stays, and is compared with that one from now on."""
+        before, was_set = self.opened.source, self.setting
+        kept = None if was_set == self.opened.start else replace(was_set, guarantees=())
+        self.source.start_from(policy)
+        if kept is not None and self.opened.source is not before:
+            self.set(kept)
+
     def _looked(self) -> Looked:
         c = self.controls
         return Looked(c.grouping.value, c.curve_of.value, c.every_rate.value)
@@ -230,10 +250,12 @@ class ThresholdsPanel(Panel):
 def thresholds_page(run: Path | None = None, policy: Path | None = None) -> w.VBox:
     """The page for a run with truth (a run folder, joined parquet or CSV) and the policy in force for it.
 
-    Left out, what the workbench was opened on: the reference cohort and the default policy, if nothing else.
+    Left out, what the workbench was opened on: the reference cohort, if nothing else, and the release in force in this
+    machine's register, or the default policy.
     """
     opening = Opening.read(run, policy) if run or policy else Opening.named()
-    return ThresholdsPanel(Source.of(opening.run, opening.policy), opening.policy).view
+    named = bool(policy or os.environ.get(POLICY_VARIABLE))
+    return ThresholdsPanel(Source.of(opening.run, opening.policy), opening.policy, named=named).view
 
 
 Name = TypeVar("Name", bound=str)

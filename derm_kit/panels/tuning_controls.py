@@ -49,7 +49,7 @@ class Controls:
         self.picker, self.address, self._keeper = Picker(), Address(), Keeper()
         self.shown = {name: w.HTML() for name in SHOWN}
 
-    def frame(self, notice: w.HTML, source: w.Widget, proposal: w.Widget) -> w.VBox:
+    def frame(self, notice: w.HTML, source: w.Widget, proposal: w.Widget, changes: w.Widget) -> w.VBox:
         """The page, in the order in which an officer thinks."""
         shown, buttons = self.shown, w.HBox([self.undo, self.redo, self.back])
         buttons.add_class("dk-buttons")
@@ -87,6 +87,7 @@ class Controls:
             section("Curves", self.curve_of, curves),
             section("All figures", self.every_rate, shown["rates"], self.make_files, shown["files"]),
             section("Propose this change", proposal),
+            section("Changes under way", changes),
         )  # fmt: skip
 
     def _by_type(self) -> w.Widget:

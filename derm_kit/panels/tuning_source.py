@@ -108,7 +108,7 @@ class SourcePanel(Panel):
 
     def __init__(self, first: Source, policy: TriagePolicy, then: Callable[[Source], None]) -> None:
         super().__init__()
-        self._first, self._policy, self._then = first, policy, then
+        self._first, self._policy, self._then, self._on_first = first, policy, then, True
         self.about = w.HTML(first.html())
         self.upload = DropZone(
             words="Other scores with truth: drop a CSV or a joined parquet here, or", label="Choose a file of scores",
@@ -120,6 +120,13 @@ class SourcePanel(Panel):
         self.back.on_click(lambda _: self._open(self._first))
         self.back.layout.display = "none"
         self.view = w.VBox([self.about, self.notice, self.upload, self.back])
+
+    def start_from(self, policy: TriagePolicy) -> None:
+        """Another policy came into force. Scores that were brought to the page stay on it; raises as `then` does."""
+        first = Source.of(self._first.run, policy)
+        if self._on_first:
+            self._take(first)
+        self._first, self._policy = first, policy
 
     @guarded
     def _on_upload(self) -> None:
@@ -135,6 +142,7 @@ class SourcePanel(Panel):
 
     def _take(self, source: Source) -> None:
         self._then(source)
+        self._on_first = not source.uploaded
         self.about.value = source.html()
         self.notice.value = notice_html("success", *source.sentences()) if source.uploaded else ""
         self.back.layout.display = "" if source.uploaded else "none"

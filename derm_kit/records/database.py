@@ -17,9 +17,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from derm_kit.errors import RecordError
+from derm_kit.records.workspace import URL_VARIABLE as URL_VARIABLE
 from derm_kit.records.workspace import Workspace
 
-URL_VARIABLE = "DERM_KIT_DATABASE_URL"
 PATIENCE_S = 30
 """How long a writer waits for the others before it is told."""
 _LOCK = 0x6465726D

@@ -50,8 +50,8 @@ def starting_point(register: Register, proposal: ChangeProposal) -> str:
             require_current(session, proposal, "", vouched=False)
         except RecordError as error:
             return f"{error.finding}. It can no longer be approved or released."
-    if last is not None:
-        return f"release {last.version}"
+        if last is not None:
+            return f"release {last.version}, the last"
     default, old = release.default_policy(), proposal.old_policy
     if old.model_hash != default.model_hash:
         return "a policy as the proposal gives it: nothing was released yet, and no default is known for its model"

@@ -13,6 +13,8 @@ from platformdirs import user_data_path
 
 from derm_kit.errors import RecordError
 
+URL_VARIABLE = "DERM_KIT_DATABASE_URL"
+"""Names a PostgreSQL database for the register; left out, it lies in SQLite in the workspace."""
 _KEY_BYTES = 32
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

@@ -208,6 +208,7 @@ def test_a_change_whose_old_policy_was_replaced_is_refused_with_the_next_step(re
     assert starting_point(register, late.proposal).endswith("It can no longer be approved or released.")
     assert change.reject(register, stale, people.officer, PASSPHRASE, REASON).state is State.REJECTED
     assert change.withdraw(register, waits, people.author, PASSPHRASE).state is State.WITHDRAWN
+    assert starting_point(register, moved(first.policy, 0.06)) == "release 1, the last"
     second = put(register, moved(first.policy, 0.06), people)
     assert (second.version, second.policy.thresholds[MELANOMA]) == (2, 0.06)
 
