@@ -5,8 +5,8 @@
 #   tests/postgresql.sh stop              ends it and removes the folder
 set -euo pipefail
 
-programs() { find /usr/lib/postgresql/*/bin "$(pg_config --bindir 2>/dev/null || echo /nowhere)" -name initdb 2>/dev/null |
-  sort -V | tail -1 | xargs -r dirname; }
+programs() { { find /usr/lib/postgresql/*/bin "$(pg_config --bindir 2>/dev/null || echo /nowhere)" -name initdb \
+  2>/dev/null || true; } | sort -V | tail -1 | xargs -r dirname; }
 owner() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; } # it refuses to run as root
 
 case "${1:-}" in
