@@ -69,53 +69,42 @@ class ChangesPanel(Panel):
     @guarded
     def refresh(self) -> None:
         """Everything as the register has it now."""
-        self.notice.value = ""
-        with opened() as register:
-            self._show(register)
+        self._look(self._page, self._open)
 
     @guarded
     def open(self, change_id: str) -> None:
         """Show one change."""
-        self.notice.value = ""
-        before, self._open = self._open, change_id
-        try:
-            with opened() as register:
-                self._show(register)
-        except Exception:
-            self._open = before
-            raise
+        self._look(self._page, change_id)
 
     @guarded
     def turn(self, by: int) -> None:
         """Show newer or older changes."""
+        self._look(self._page + by, self._open)
+
+    def _look(self, page: int, change_id: str) -> None:
         self.notice.value = ""
-        before, self._page = self._page, self._page + by
-        try:
-            with opened() as register:
-                self._show(register)
-        except Exception:
-            self._page = before
-            raise
+        with opened() as register:
+            self._show(register, page, change_id)
 
     def _after(self) -> None:
         self.refresh()
         self._then()
 
-    def _show(self, register: Register) -> None:
+    def _show(self, register: Register, page: int, change_id: str) -> None:
         """All of it from the register, then onto the page: what cannot be read changes nothing there."""
         everybody = register.people()
         names = names_of((p.id, p.name) for p in everybody)
         newest_first = changes.standings(register)[::-1]
-        page = min(max(self._page, 0), max(len(newest_first) - 1, 0) // ROWS)
+        page = min(max(page, 0), max(len(newest_first) - 1, 0) // ROWS)
         listed = newest_first[page * ROWS : (page + 1) * ROWS]
         rows = [(one.id, row_html(one, changes.find(register, one.id).report.rationale, names)) for one in listed]
-        seen = changes.find(register, self._open) if self._open else None
+        seen = changes.find(register, change_id) if change_id else None
         detail = ""
         if seen is not None:
             from_where = starting_point(register, seen.proposal) if seen.state in OPEN else ""
             detail = change_html(seen, from_where, changes.history(register, seen.id), names)
         self.releases.show(register, everybody, names)
-        self._page = page
+        self._page, self._open = page, change_id
         under_way = sum(one.state in OPEN for one in newest_first)
         self.words.value = (
             f"<p>{counted(len(newest_first), 'change', 'changes')} in the register, {under_way} under way, newest "
