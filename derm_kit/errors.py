@@ -52,6 +52,10 @@ class PolicyError(DermKitError):
     """A triage policy is invalid or belongs to another model."""
 
 
+class PathwayError(DermKitError):
+    """A pathway cannot be read, its parts do not hold together, or it cannot be simulated as asked."""
+
+
 class RecordError(DermKitError):
     """The register cannot be read or written, or what stands in it does not hold together."""
 

@@ -1,0 +1,1 @@
+"""From decisions to outcomes: who waits, who is seen, which cancers are found late, and what it costs."""

@@ -1,0 +1,500 @@
+"""The compiled loop: every person of some replications of one arm, from referral to exit.
+
+One function, because what it turns on is one state. `plan` makes the arrays that it reads, `tallies` those it fills.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from derm_kit.pathway.random_numbers import duration, uniform
+
+if TYPE_CHECKING:
+    from derm_kit.pathway.plan import Plan
+    from derm_kit.pathway.tallies import Tally
+
+Array = npt.NDArray[Any]
+
+SLOTS, SERVERS, DELAY = range(3)
+ONE_WAY, BY_POLICY, BY_CONDITION = range(3)
+JOIN, DONE, REBOOKED, LOST, RETURNING = range(5)
+"""What a person does next: join a stage, be done there, join it again without having attended, be lost to it, or be
+referred again."""
+END_OF_DAY = 1 - 1e-6
+MOST_VISITS = 1_000
+GOES_ROUND = 1
+BACKLOG_IDS = 1 << 40
+CONDITION, CASE, UPTAKE, PROGRESS = range(4)
+SERVICE, SECOND, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME, RETURN_TIME_2 = range(8)
+
+
+@njit(cache=True, nogil=True)
+def _push(times: Array, who: Array, size: int, time: float, person: int) -> None:
+    """Add to a binary heap by time, then by person."""
+    at = size
+    while at > 0:
+        above = (at - 1) >> 1
+        if times[above] < time or (times[above] == time and who[above] < person):
+            break
+        times[at], who[at] = times[above], who[above]
+        at = above
+    times[at], who[at] = time, person
+
+
+@njit(cache=True, nogil=True)
+def _pop(times: Array, who: Array, size: int) -> None:
+    """Take the first of a heap of `size` away."""
+    last = size - 1
+    time, person = times[last], who[last]
+    at = 0
+    while True:
+        below = 2 * at + 1
+        if below >= last:
+            break
+        if below + 1 < last and (
+            times[below + 1] < times[below] or (times[below + 1] == times[below] and who[below + 1] < who[below])
+        ):
+            below += 1
+        if time < times[below] or (time == times[below] and person < who[below]):
+            break
+        times[at], who[at] = times[below], who[below]
+        at = below
+    times[at], who[at] = time, person
+
+
+@njit(cache=True, nogil=True)
+def _finish(time: float, work: float, opens: float, closes: float, open_days: Array) -> float:
+    """When `work` (days of opening hours) that may start at `time` is done."""
+    at = _opening(time, opens, closes, open_days)
+    while at - math.floor(at) + work > closes:
+        work -= closes - (at - math.floor(at))
+        at = _opening(math.floor(at) + 1, opens, closes, open_days)
+    return at + work
+
+
+@njit(cache=True, nogil=True)
+def _opening(time: float, opens: float, closes: float, open_days: Array) -> float:
+    """The first moment from `time` on at which work goes on."""
+    day = int(math.floor(time))
+    at = time - day
+    while at >= closes or (day < open_days.size and not open_days[day]):
+        day += 1
+        at = 0.0
+    return day + max(at, opens)
+
+
+@njit(cache=True, nogil=True)
+def _wider(old: Array) -> Array:
+    new = np.empty((2 * old.shape[0], old.shape[1]), old.dtype)
+    new[: old.shape[0]] = old
+    return new
+
+
+@njit(cache=True, nogil=True)
+def _longer(old: Array) -> Array:
+    new = np.empty(2 * old.size, old.dtype)
+    new[: old.size] = old
+    return new
+
+
+@njit(cache=True, nogil=True)
+def run(
+    plan: Plan, keys: Array, arrivals: Array, cases: Array, case_from: Array, disposition: Array, tally: Tally
+) -> int:
+    """Simulate len(keys) replications of one arm and fill `tally`; 0, or GOES_ROUND where somebody never leaves.
+
+    plan         `plan.Plan`: the arm as arrays, times in days.
+    keys         (R,) uint64: the key of each replication's random numbers.
+    arrivals     (R, D) referrals on each day, warm-up and follow-up included.
+    cases        (R, N) positions of cases, those of condition g from case_from[g] to case_from[g + 1]; N may be 0.
+    disposition  (cases of the cohort,) code of the policy's disposition of each case.
+    tally        `tallies.Tally`: what is counted, first axis R.
+    """
+    for r in range(keys.size):
+        if _replication(plan, r, keys[r], arrivals[r], cases[r], case_from, disposition, tally):
+            return GOES_ROUND
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _replication(
+    plan: Plan,
+    r: int,
+    key: np.uint64,
+    arrivals: Array,
+    cases: Array,
+    case_from: Array,
+    disposition: Array,
+    tally: Tally,
+) -> int:
+    n_stages, n_outcomes = plan.to.shape
+    n_conditions, n_priorities = plan.condition_until.size, plan.n_priorities
+    n_clocks = plan.clock_starts.shape[0]
+    n_days = arrivals.size
+    first_day, last_day = plan.first_day, plan.last_day
+    bins = tally.stage_wait.shape[-1]
+    records = tally.record_exit.shape[1] > 0
+
+    # The people who are in the pathway now: one row each, used again when somebody has left.
+    rows = 1024
+    person = np.empty(rows, np.int64)
+    condition = np.empty(rows, np.int16)
+    case = np.empty(rows, np.int32)
+    priority = np.empty(rows, np.int8)
+    stage = np.empty(rows, np.int16)
+    phase = np.empty(rows, np.int8)
+    referred = np.empty(rows, np.float64)
+    joined = np.empty(rows, np.float64)
+    queued = np.empty(rows, np.float64)
+    counted = np.empty(rows, np.bool_)
+    left_by = np.empty(rows, np.int16)
+    total = np.empty(rows, np.int32)
+    times_at = np.empty((rows, n_stages), np.int16)
+    clock_at = np.empty((rows, max(n_clocks, 1)), np.float64)
+    behind = np.empty(rows, np.int32)
+    free = np.empty(rows, np.int32)
+    for i in range(rows):
+        free[i] = rows - 1 - i
+        person[i] = -1
+    n_free = rows
+
+    heap_time, heap_row, n_heap = np.empty(1024, np.float64), np.empty(1024, np.int32), 0
+    first = np.full((n_stages, n_priorities), -1, np.int32)
+    last = np.full((n_stages, n_priorities), -1, np.int32)
+    waiting = np.zeros(n_stages, np.int64)
+    busy = np.zeros(n_stages, np.int64)
+
+    next_person, first_counted, n_open, n_backlog = 0, 0, 0, 0
+    for day in range(n_days):
+        if day == first_day:
+            first_counted = next_person
+        if day > last_day and n_open == 0:
+            for later in range(day, n_days):
+                for s in range(n_stages):
+                    tally.backlog[r, later, s] = -1
+            break
+        n_today = arrivals[day]
+        spacing = 0.0  # times of the day in their order: sums of exponential steps, scaled to the day
+        for i in range(n_today + 1):
+            spacing -= math.log1p(-uniform(key, next_person + i, -1 - day))
+        step, i_today = 0.0, 0
+        arrival = math.inf
+        if n_today:
+            step = -math.log1p(-uniform(key, next_person, -1 - day))
+            arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
+        tick, left, kept, used = 0, -1, 0, 0
+        short = np.zeros(n_stages, np.int64)
+        if day == first_day:
+            for s in range(n_stages):
+                short[s] = max(0, plan.backlog[s] - waiting[s])
+        s_short = 0
+
+        while True:
+            # What happens next.
+            row, s, action, now = -1, -1, JOIN, 0.0
+            while s_short < n_stages and short[s_short] == 0:
+                s_short += 1
+            new = s_short < n_stages
+            if new or (arrival < math.inf and (n_heap == 0 or arrival <= heap_time[0])):
+                if n_free == 0:
+                    person, condition, case = _longer(person), _longer(condition), _longer(case)
+                    priority, stage, phase = _longer(priority), _longer(stage), _longer(phase)
+                    referred, joined, queued = _longer(referred), _longer(joined), _longer(queued)
+                    counted, left_by, total = _longer(counted), _longer(left_by), _longer(total)
+                    times_at, clock_at = _wider(times_at), _wider(clock_at)
+                    behind, free = _longer(behind), _longer(free)
+                    for i in range(rows):
+                        free[i] = 2 * rows - 1 - i
+                        person[rows + i] = -1
+                    n_free, rows = rows, 2 * rows
+                n_free -= 1
+                row = free[n_free]
+                if new:
+                    short[s_short] -= 1
+                    s, now = s_short, float(day)
+                    person[row] = BACKLOG_IDS + n_backlog
+                    n_backlog += 1
+                    priority[row] = plan.backlog_priority[s]
+                    counted[row] = False
+                else:
+                    now = arrival
+                    person[row] = next_person
+                    next_person += 1
+                    priority[row] = plan.referral_priority
+                    s = plan.entry if uniform(key, person[row], UPTAKE) < plan.uptake else plan.other_entry
+                    counted[row] = first_day <= day <= last_day
+                    i_today += 1
+                    arrival = math.inf
+                    if i_today < n_today:
+                        step -= math.log1p(-uniform(key, next_person, -1 - day))
+                        arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
+                u = uniform(key, person[row], CONDITION)
+                g = 0
+                while g < n_conditions - 1 and u >= plan.condition_until[g]:
+                    g += 1
+                condition[row], case[row] = g, -1
+                if cases.size:
+                    n_cases = case_from[g + 1] - case_from[g]
+                    case[row] = cases[case_from[g] + int(uniform(key, person[row], CASE) * n_cases)]
+                referred[row], left_by[row], total[row] = now, -1, 0
+                times_at[row] = 0
+                for c in range(n_clocks):
+                    clock_at[row, c] = now if plan.clock_from_referral[c] else -1.0
+                if counted[row]:
+                    n_open += 1
+                    tally.referred[r, g] += 1
+                    tally.entered[r, s, g] += 1
+                    if records:
+                        at = person[row] - first_counted
+                        tally.record_referred[r, at], tally.record_condition[r, at] = now, g
+                        tally.record_case[r, at] = case[row]
+            elif n_heap and heap_time[0] < day + 1:
+                now, row = heap_time[0], heap_row[0]
+                _pop(heap_time, heap_row, n_heap)
+                n_heap -= 1
+                s, action = stage[row], phase[row]
+                if action == RETURNING:
+                    action = JOIN
+            elif tick < n_stages:
+                s = tick
+                if plan.kind[s] != SLOTS:
+                    tick += 1
+                    continue
+                if left < 0:
+                    left, kept, used = plan.slots[s, day], plan.kept[s, day], 0
+                for p in range(n_priorities):
+                    row = first[s, p]
+                    if row < 0 or math.floor(queued[row]) + plan.lead_days[s] > day:
+                        row = -1
+                        continue
+                    if kept > 0 and p <= plan.kept_priority[s]:
+                        kept -= 1
+                    elif left > 0:
+                        left -= 1
+                    else:
+                        row = -1
+                        continue
+                    first[s, p] = behind[row]
+                    if first[s, p] < 0:
+                        last[s, p] = -1
+                    break
+                if row < 0:
+                    if kept > 0 and plan.kept_released[s]:
+                        left, kept = left + kept, 0
+                        continue
+                    if first_day <= day <= last_day:
+                        tally.slots_used[r, s] += used
+                        tally.slots_offered[r, s] += plan.slots[s, day] + plan.kept[s, day]
+                    tick, left = tick + 1, -1
+                    continue
+                used += 1
+                waiting[s] -= 1
+                now, action = day + END_OF_DAY, DONE
+                g, visit = condition[row], times_at[row, s] - 1
+                tag = (s * 32_768 + visit) * 8
+                if (
+                    plan.did_not_attend[s] > 0
+                    and uniform(key, person[row], 64 + tag + ATTENDS) < plan.did_not_attend[s]
+                ):
+                    if counted[row]:
+                        tally.not_attended[r, s, g] += 1
+                    action = LOST
+                    if uniform(key, person[row], 64 + tag + REBOOKS) < plan.rebooked[s]:
+                        phase[row] = REBOOKED
+                        later = now + max(1, plan.rebooked_days[s] - plan.lead_days[s])
+                        if n_heap == heap_time.size:
+                            heap_time, heap_row = _longer(heap_time), _longer(heap_row)
+                        _push(heap_time, heap_row, n_heap, later, row)
+                        n_heap += 1
+                        continue
+            else:
+                break
+
+            # Follow the person until they wait, are served, or leave.
+            while True:
+                if action in (JOIN, REBOOKED):
+                    total[row] += 1
+                    if total[row] > MOST_VISITS:
+                        return GOES_ROUND
+                    if action == JOIN:
+                        joined[row] = now
+                    stage[row], phase[row], queued[row] = s, DONE, now
+                    times_at[row, s] += 1
+                    tag = (s * 32_768 + times_at[row, s] - 1) * 8 + 64
+                    if plan.kind[s] == SLOTS or (plan.kind[s] == SERVERS and busy[s] >= plan.servers[s]):
+                        p = priority[row]
+                        behind[row] = -1
+                        if last[s, p] < 0:
+                            first[s, p] = row
+                        else:
+                            behind[last[s, p]] = row
+                        last[s, p] = row
+                        waiting[s] += 1
+                        break
+                    work = duration(
+                        plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
+                        uniform(key, person[row], tag + SERVICE), uniform(key, person[row], tag + SECOND),
+                    )  # fmt: skip
+                    if plan.kind[s] == DELAY:
+                        if work == 0:
+                            action = DONE
+                            continue
+                        ends = now + work
+                    else:
+                        busy[s] += 1
+                        ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
+                        if counted[row]:
+                            wait = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s]) - now
+                            tally.wait_days[r, s] += wait
+                            tally.delayed[r, s] += wait > 1e-9
+                            tally.stage_wait[r, s, min(bins - 1, int(wait * plan.units_per_day))] += 1
+                        if first_day <= day <= last_day:
+                            tally.busy_days[r, s] += work
+                    if n_heap == heap_time.size:
+                        heap_time, heap_row = _longer(heap_time), _longer(heap_row)
+                    _push(heap_time, heap_row, n_heap, ends, row)
+                    n_heap += 1
+                    break
+
+                # Done at stage s, or lost to it: which way now?
+                g = condition[row]
+                if plan.kind[s] == SERVERS and action == DONE:
+                    busy[s] -= 1
+                    for p in range(n_priorities):
+                        other = first[s, p]
+                        if other < 0:
+                            continue
+                        first[s, p] = behind[other]
+                        if first[s, p] < 0:
+                            last[s, p] = -1
+                        waiting[s] -= 1
+                        busy[s] += 1
+                        tag = (s * 32_768 + times_at[other, s] - 1) * 8 + 64
+                        work = duration(
+                            plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
+                            uniform(key, person[other], tag + SERVICE), uniform(key, person[other], tag + SECOND),
+                        )  # fmt: skip
+                        ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
+                        wait = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s]) - joined[other]
+                        if counted[other]:
+                            tally.wait_days[r, s] += wait
+                            tally.delayed[r, s] += wait > 1e-9
+                            tally.stage_wait[r, s, min(bins - 1, int(wait * plan.units_per_day))] += 1
+                        if first_day <= day <= last_day:
+                            tally.busy_days[r, s] += work
+                        if n_heap == heap_time.size:
+                            heap_time, heap_row = _longer(heap_time), _longer(heap_row)
+                        _push(heap_time, heap_row, n_heap, ends, other)
+                        n_heap += 1
+                        break
+                if action == LOST:
+                    to, out = -1 - plan.lost_to[s], -1
+                else:
+                    out = 0
+                    if plan.reads[s] == BY_POLICY:
+                        out = plan.of_disposition[s, disposition[case[row]]]
+                    elif plan.reads[s] == BY_CONDITION:
+                        u = uniform(key, person[row], (s * 32_768 + times_at[row, s] - 1) * 8 + 64 + OUTCOME)
+                        while out < n_outcomes - 1 and u >= plan.outcome_until[s, g, out]:
+                            out += 1
+                    to = plan.to[s, out]
+                    if plan.priority[s, out] >= 0:
+                        priority[row] = plan.priority[s, out]
+                    if counted[row]:
+                        tally.flow[r, s, out, g] += 1
+                        if plan.kind[s] == SLOTS:
+                            wait = math.floor(now) - math.floor(joined[row])
+                            tally.wait_days[r, s] += wait
+                            tally.delayed[r, s] += wait > 0
+                            tally.stage_wait[r, s, min(bins - 1, int(wait * plan.units_per_day))] += 1
+                        if records and tally.record_seen[r, person[row] - first_counted, s] < 0:
+                            tally.record_seen[r, person[row] - first_counted, s] = now
+                if counted[row]:
+                    for c in range(n_clocks):
+                        if not plan.clock_conditions[c, g]:
+                            continue
+                        if out >= 0 and plan.clock_starts[c, s, out] and clock_at[row, c] == -1.0:
+                            clock_at[row, c] = now
+                        stops = (out >= 0 and plan.clock_stops[c, s, out]) or (to < 0 and plan.clock_exits[c, -1 - to])
+                        if stops and clock_at[row, c] >= 0:
+                            took = now - clock_at[row, c]
+                            if plan.whole_days:
+                                took = math.floor(now) - math.floor(clock_at[row, c])
+                            tally.clock[r, c, min(bins - 1, int(took * plan.units_per_day))] += 1
+                            tally.clock_within[r, c] += took * plan.units_per_day <= plan.clock_limit[c]
+                            clock_at[row, c] = -2.0
+                if to >= 0:
+                    s, action = to, JOIN
+                    continue
+
+                # Out of the pathway, for good or until they come back.
+                e = -1 - to
+                back = False
+                if plan.target[g] and plan.treated[e]:
+                    took = now - referred[row]
+                    if counted[row]:
+                        again = 1 if left_by[row] >= 0 else 0
+                        tally.found[r, again, g] += 1
+                        tally.found_days[r, again, g] += took
+                        tally.found_delay[r, again, min(bins - 1, int(took * plan.units_per_day))] += 1
+                        chance = 1 - (1 - plan.progression[g]) ** (took / 30)
+                        if uniform(key, person[row], PROGRESS) < chance:
+                            tally.advanced[r, again, g] += 1
+                elif plan.target[g]:
+                    if left_by[row] < 0:
+                        left_by[row] = e
+                        if counted[row]:
+                            tally.missed[r, e, g] += 1
+                        if uniform(key, person[row], 8 * e + 8_000_000_000 + RETURNS) < plan.return_share[e, g]:
+                            back = True
+                if back:
+                    later = now + duration(
+                        plan.return_kind[e], plan.return_a[e], plan.return_b[e], plan.return_c[e],
+                        uniform(key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME),
+                        uniform(key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME_2),
+                    )  # fmt: skip
+                    stage[row], phase[row] = plan.return_to[e], RETURNING
+                    if plan.return_priority[e] >= 0:
+                        priority[row] = plan.return_priority[e]
+                    if n_heap == heap_time.size:
+                        heap_time, heap_row = _longer(heap_time), _longer(heap_row)
+                    _push(heap_time, heap_row, n_heap, max(later, now), row)
+                    n_heap += 1
+                    break
+                if counted[row]:
+                    n_open -= 1
+                    tally.ended[r, e, g] += 1
+                    tally.in_pathway_days[r] += now - referred[row]
+                    if records:
+                        at = person[row] - first_counted
+                        tally.record_exit[r, at], tally.record_left[r, at] = e, now
+                person[row] = -1
+                free[n_free] = row
+                n_free += 1
+                break
+        for s in range(n_stages):
+            tally.backlog[r, day, s] = waiting[s]
+
+    # Who is still in the pathway, or out of it and yet to come back.
+    for row in range(rows):
+        if person[row] < 0 or not counted[row]:
+            continue
+        g = condition[row]
+        if phase[row] == RETURNING:
+            tally.ended[r, left_by[row], g] += 1
+            if records:
+                tally.record_exit[r, person[row] - first_counted] = left_by[row]
+        else:
+            tally.still_in[r, stage[row], g] += 1
+        for c in range(n_clocks):
+            if plan.clock_conditions[c, g] and clock_at[row, c] >= 0:
+                if (n_days - clock_at[row, c]) * plan.units_per_day > plan.clock_limit[c]:
+                    tally.clock_overdue[r, c] += 1
+                else:
+                    tally.clock_open[r, c] += 1
+    return 0

@@ -1,0 +1,87 @@
+"""What a pathway does at the mean, without queues: the load on each stage, and the chance of each way out.
+
+A person's way is a Markov chain over the stages once condition and disposition are known, so both come from one linear
+system (Kemeny and Snell, Finite Markov Chains, 1960, chapter 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from derm_kit.pathway.engine import BY_CONDITION, BY_POLICY, SLOTS
+from derm_kit.pathway.plan import DISPOSITIONS, Plan
+from derm_kit.pathway.tallies import Floats
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Of one person by condition G and disposition A (one place where no stage reads a policy).
+
+    visits   (G, A, S): visits, slots that nobody attended included, of the first referral.
+    leaves   (G, A, E): chance of leaving by each exit the first time.
+    """
+
+    visits: Floats
+    leaves: Floats
+
+    def missed_prob(self, shares: Floats, treated: npt.NDArray[np.bool_]) -> Floats:
+        """Chance (G,) of leaving untreated the first time, for `shares` (G, A) of dispositions."""
+        untreated = self.leaves[:, :, ~treated].sum(axis=2)
+        return np.einsum("ga,ga->g", shares, untreated)
+
+
+def expected(plan: Plan) -> Expected:
+    """Visits and ways out of each condition and disposition in an arm."""
+    n_conditions, n_exits = plan.condition_until.size, plan.treated.size
+    n_stages = plan.to.shape[0]
+    n_dispositions = len(DISPOSITIONS) if (plan.reads == BY_POLICY).any() else 1
+    visits = np.zeros((n_conditions, n_dispositions, n_stages))
+    leaves = np.zeros((n_conditions, n_dispositions, n_exits))
+    start = np.zeros(n_stages)
+    start[plan.entry] += plan.uptake
+    start[plan.other_entry] += 1 - plan.uptake
+    for g in range(n_conditions):
+        for a in range(n_dispositions):
+            onward, out = _steps(plan, g, a)
+            seen = np.linalg.solve((np.eye(n_stages) - onward).T, start)
+            visits[g, a], leaves[g, a] = seen * _slots_per_visit(plan), seen @ out
+    return Expected(visits, leaves)
+
+
+def _steps(plan: Plan, g: int, a: int) -> tuple[Floats, Floats]:
+    """Chances from stage to stage (S, S) and from stage to exit (S, E), of who has joined a stage."""
+    n_stages, n_outcomes = plan.to.shape
+    onward, out = np.zeros((n_stages, n_stages)), np.zeros((n_stages, plan.treated.size))
+    for s in range(n_stages):
+        if plan.reads[s] == BY_POLICY:
+            shares = np.zeros(n_outcomes)
+            shares[plan.of_disposition[s, a]] = 1
+        elif plan.reads[s] == BY_CONDITION:
+            shares = np.diff(plan.outcome_until[s, g], prepend=0)
+        else:
+            shares = np.eye(1, n_outcomes)[0]
+        lost = _lost(plan, s)
+        for k in np.flatnonzero(shares):
+            to = plan.to[s, k]
+            if to >= 0:
+                onward[s, to] += (1 - lost) * shares[k]
+            else:
+                out[s, -1 - to] += (1 - lost) * shares[k]
+        if lost:
+            out[s, plan.lost_to[s]] += lost
+    return onward, out
+
+
+def _lost(plan: Plan, s: int) -> float:
+    """Chance that somebody who joins a stage with slots never attends it."""
+    missing = float(plan.did_not_attend[s])
+    return missing * (1 - plan.rebooked[s]) / (1 - missing * plan.rebooked[s])
+
+
+def _slots_per_visit(plan: Plan) -> Floats:
+    """Slots that one person who joins uses at each stage (S,), those not attended included."""
+    again = np.where(plan.kind == SLOTS, plan.did_not_attend * plan.rebooked, 0)
+    return 1 / (1 - again)

@@ -1,0 +1,169 @@
+"""Numbers that carry where they come from and how sure they are, and lengths of time that vary."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    model_validator,
+)
+
+SOURCE_REQUIRED = "source required"
+"""The mark of a value that nobody published: an editable setting, never a figure to quote."""
+
+Number = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """A part of a pathway: frozen, and no field that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Quantity(Part):
+    """A value with its source and, where it is uncertain, the distribution that it is drawn from.
+
+    `standard_error` is the distribution's standard deviation; `low` and `high` may stand in its place as the limits of
+    a 95 % interval (for uniform: the limits). A value without a source carries the mark `source required`.
+    """
+
+    value: Number
+    source: Annotated[str, Field(min_length=1)] = SOURCE_REQUIRED
+    distribution: Literal["fixed", "beta", "gamma", "lognormal", "normal", "uniform"] = "fixed"
+    standard_error: Annotated[Number, Field(gt=0)] | None = None
+    low: Number | None = None
+    high: Number | None = None
+
+    @model_validator(mode="after")
+    def _spread_is_said_once(self) -> Self:
+        limits = self.low is not None and self.high is not None
+        if self.distribution == "fixed":
+            if self.standard_error is not None or self.low is not None or self.high is not None:
+                raise ValueError("a spread needs a distribution: beta, gamma, lognormal, normal or uniform")
+            return self
+        if (self.standard_error is not None) == limits or (self.low is None) != (self.high is None):
+            raise ValueError("a distribution has either a standard_error, or low and high")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError("low is below high")
+        if limits and not (self.low or 0) <= self.value <= (self.high or 0):
+            raise ValueError("the value lies from low to high")
+        if self.distribution == "uniform" and not limits:
+            raise ValueError("a uniform distribution has low and high")
+        if self.distribution in ("gamma", "lognormal") and self.value <= 0:
+            raise ValueError(f"a {self.distribution} value is above 0")
+        if self.distribution == "beta":
+            if not 0 < self.value < 1:
+                raise ValueError("a beta value lies between 0 and 1")
+            if self.sd >= math.sqrt(self.value * (1 - self.value)):
+                raise ValueError("a beta value spreads less: the standard error is below sqrt(value x (1 - value))")
+        return self
+
+    @property
+    def sourced(self) -> bool:
+        """Whether somebody is named for the value."""
+        return not self.source.lower().startswith(SOURCE_REQUIRED)
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the distribution; 0 where the value is fixed."""
+        if self.distribution == "fixed":
+            return 0.0
+        if self.standard_error is not None:
+            return float(self.standard_error)
+        width = float(self.high or 0) - float(self.low or 0)
+        return width / math.sqrt(12) if self.distribution == "uniform" else width / (2 * 1.959963984540054)
+
+
+def _quantity(given: Any) -> Any:
+    """A bare number as a value that nobody has given a source for."""
+    return given if isinstance(given, dict | Quantity) else {"value": given}
+
+
+def _at_least(lowest: float, highest: float = math.inf) -> Any:
+    def check(quantity: Quantity) -> Quantity:
+        if not lowest <= quantity.value <= highest:
+            limits = f"{lowest:g} or more" if highest == math.inf else f"from {lowest:g} to {highest:g}"
+            raise ValueError(f"the value is {limits}")
+        return quantity
+
+    return AfterValidator(check)
+
+
+Signed = Annotated[Quantity, BeforeValidator(_quantity)]
+Amount = Annotated[Quantity, _at_least(0), BeforeValidator(_quantity)]
+Share = Annotated[Quantity, _at_least(0, 1), BeforeValidator(_quantity)]
+
+
+class Duration(Part):
+    """A length of time that varies from person to person, in the unit of the field that holds it.
+
+    `mean` for fixed and exponential; `low` and `high` for uniform, with `mode` for triangular; `mean` and `sd` (of the
+    times, not of their logarithms) for lognormal.
+    """
+
+    distribution: Literal["fixed", "exponential", "uniform", "triangular", "lognormal"] = "fixed"
+    mean: Annotated[Number, Field(ge=0)] | None = None
+    sd: Annotated[Number, Field(gt=0)] | None = None
+    low: Annotated[Number, Field(ge=0)] | None = None
+    mode: Annotated[Number, Field(ge=0)] | None = None
+    high: Annotated[Number, Field(ge=0)] | None = None
+    source: Annotated[str, Field(min_length=1)] = SOURCE_REQUIRED
+
+    @model_validator(mode="after")
+    def _has_its_own_fields(self) -> Self:
+        wanted = _FIELDS[self.distribution]
+        given = {name for name in ("mean", "sd", "low", "mode", "high") if getattr(self, name) is not None}
+        if given != set(wanted):
+            raise ValueError(f"a {self.distribution} time is given by {' and '.join(wanted)}")
+        numbers = [getattr(self, name) for name in wanted]
+        if self.distribution in ("uniform", "triangular") and numbers != sorted(numbers):
+            raise ValueError("low, mode and high stand in this order")
+        if self.distribution in ("exponential", "lognormal") and numbers[0] <= 0:
+            raise ValueError(f"the mean of a {self.distribution} time is above 0")
+        return self
+
+    @property
+    def expected(self) -> float:
+        """Mean of the times."""
+        if self.distribution == "uniform":
+            return (float(self.low or 0) + float(self.high or 0)) / 2
+        if self.distribution == "triangular":
+            return (float(self.low or 0) + float(self.mode or 0) + float(self.high or 0)) / 3
+        return float(self.mean or 0)
+
+    @property
+    def parameters(self) -> tuple[float, float, float]:
+        """What the engine draws from: low, mode and high; mean; mean and sigma of the logarithms for lognormal."""
+        if self.distribution == "lognormal":
+            mean, sd = float(self.mean or 0), float(self.sd or 0)
+            variance = math.log1p((sd / mean) ** 2)
+            return math.log(mean) - variance / 2, math.sqrt(variance), 0.0
+        numbers = [float(getattr(self, name)) for name in _FIELDS[self.distribution]]
+        low, middle, high = (*numbers, 0.0, 0.0)[:3]
+        return low, middle, high
+
+    @property
+    def sourced(self) -> bool:
+        """Whether somebody is named for the times."""
+        return not self.source.lower().startswith(SOURCE_REQUIRED)
+
+
+_FIELDS = {
+    "fixed": ("mean",),
+    "exponential": ("mean",),
+    "uniform": ("low", "high"),
+    "triangular": ("low", "mode", "high"),
+    "lognormal": ("mean", "sd"),
+}
+
+Time = Annotated[
+    Duration, BeforeValidator(lambda given: given if isinstance(given, dict | Duration) else {"mean": given})
+]

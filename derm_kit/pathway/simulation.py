@@ -1,0 +1,200 @@
+"""simulate(): many replications of each arm, over people drawn from real scores, in parallel and always the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from derm_kit.errors import PathwayError
+from derm_kit.model.run import ScoreRun
+from derm_kit.pathway.definition import Pathway
+from derm_kit.pathway.engine import run as run_engine
+from derm_kit.pathway.expected import expected
+from derm_kit.pathway.outcomes import ArmOutcomes, Outcomes, joined, pooled
+from derm_kit.pathway.patients import Cases, dispositions, expected_referrals, streams
+from derm_kit.pathway.plan import DISPOSITIONS, Plan, days_of, plan_of
+from derm_kit.pathway.tallies import Floats, empty_tally
+from derm_kit.triage.policy import TriagePolicy
+
+CHUNK = 5
+"""Replications that one piece of work holds."""
+NOBODY = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One arm and some replications of it: all that a worker needs."""
+
+    arm: str
+    plan: Plan
+    referrals: Floats  # D
+    cases: Cases | None
+    disposition: npt.NDArray[np.int64]
+    seed: int
+    replications: range
+    records: bool
+    bootstrap: bool
+
+
+def simulate(
+    pathway: Pathway,
+    run: ScoreRun | None = None,
+    policy: TriagePolicy | None = None,
+    *,
+    seed: int = 1,
+    replications: int = 100,
+    arms: Sequence[str] | None = None,
+    records: bool = False,
+    bootstrap: bool = True,
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcomes:
+    """What becomes of the people referred, arm by arm, over `replications` of the calendar.
+
+    Where a stage reads a policy, people are cases of `run` drawn within their condition, and `policy` decides on each
+    as `decide` does, with the arm's own `autonomous`. Each replication first draws the cases of every condition anew
+    (with `bootstrap`), so that intervals hold the uncertainty of the cohort. The same seed gives the same people in every
+    arm and the same outcomes on any number of workers; `executor` may be any (a Dask client's too), left out: one
+    thread for each core. `progress` is told how many replications are done, and of how many. `records` keeps one row a
+    person.
+
+    Raises PathwayError where scores or policy are missing, a condition has too few cases, a number is out of range, or
+    somebody goes round without end; PolicyError where policy and scores do not belong together.
+    """
+    chosen = _arms(pathway, arms)
+    if not 1 <= replications <= 100_000:
+        raise PathwayError(
+            "replications are from 1 to 100,000",
+            case=pathway.name,
+            value=replications,
+            next_step="Choose another number.",
+        )
+    own = None if executor else ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        done = _together(
+            own or executor, _pieces(pathway, run, policy, chosen, seed, replications, records, bootstrap), progress
+        )
+    finally:
+        if own:
+            own.shutdown(wait=True, cancel_futures=True)
+    found = {arm: joined([outcome for _, outcome in sorted(done[arm], key=lambda one: one[0])]) for arm in chosen}
+    return Outcomes(
+        pathway,
+        policy if pathway.reads_policy else None,
+        seed,
+        replications,
+        found,
+        run if pathway.reads_policy else None,
+    )
+
+
+def _arms(pathway: Pathway, arms: Sequence[str] | None) -> list[str]:
+    unknown = [arm for arm in arms or () if arm not in pathway.arms]
+    if unknown:
+        raise PathwayError(
+            "an arm is one of the pathway's",
+            case=pathway.name,
+            value=unknown[0],
+            next_step=f"Choose from: {', '.join(pathway.arms)}.",
+        )
+    return [arm for arm in pathway.arms if arms is None or arm in arms]
+
+
+def _pieces(
+    pathway: Pathway,
+    run: ScoreRun | None,
+    policy: TriagePolicy | None,
+    arms: list[str],
+    seed: int,
+    replications: int,
+    records: bool,
+    bootstrap: bool,
+) -> Iterator[Work]:
+    """Pieces of work in the order in which somebody would see all arms grow together."""
+    cases, decided = None, {}
+    if pathway.reads_policy:
+        if run is None or policy is None:
+            raise PathwayError(
+                "a pathway with a stage that reads a policy needs scores and a policy",
+                case=pathway.name,
+                next_step="Give a run and a policy.",
+            )
+        cases = Cases.of(pathway, run)
+        for autonomous in {pathway.arms[arm].autonomous for arm in arms}:
+            decided[autonomous] = dispositions(run, policy.changed(autonomous=autonomous))
+    referrals = expected_referrals(pathway.referrals, days_of(pathway))
+    plans = {arm: plan_of(pathway, arm) for arm in arms}
+    for at in range(0, replications, CHUNK):
+        for arm in arms:
+            yield Work(
+                arm, plans[arm], referrals, cases, decided.get(pathway.arms[arm].autonomous, NOBODY), seed,
+                range(at, min(at + CHUNK, replications)), records, bootstrap,
+            )  # fmt: skip
+
+
+def _together(
+    executor: Any, pieces: Iterator[Work], progress: Callable[[int, int], None] | None
+) -> dict[str, list[tuple[int, ArmOutcomes]]]:
+    futures: dict[Future[ArmOutcomes], Work] = {executor.submit(simulate_piece, piece): piece for piece in pieces}
+    total = sum(len(piece.replications) for piece in futures.values())
+    done: dict[str, list[tuple[int, ArmOutcomes]]] = {}
+    n_done, open_ones = 0, set(futures)
+    while open_ones:
+        ready, open_ones = wait(open_ones, return_when=FIRST_COMPLETED)
+        for future in ready:
+            piece = futures[future]
+            done.setdefault(piece.arm, []).append((piece.replications.start, future.result()))
+            n_done += len(piece.replications)
+        if progress:
+            progress(n_done, total)
+    return done
+
+
+def simulate_piece(work: Work) -> ArmOutcomes:
+    """Some replications of one arm."""
+    plan, n = work.plan, len(work.replications)
+    keys, arrivals = np.empty(n, np.uint64), np.empty((n, work.referrals.size), np.int64)
+    bounds = work.cases.bounds if work.cases else np.zeros(plan.condition_until.size + 1, np.int64)
+    sample = np.zeros((n, int(bounds[-1])), np.int64)
+    for i, replication in enumerate(work.replications):
+        keys[i], rng = streams(work.seed, replication)
+        arrivals[i] = rng.poisson(work.referrals)
+        if work.cases:
+            sample[i] = work.cases.sample(rng) if work.bootstrap else work.cases.in_order
+    stages, outcomes = plan.to.shape
+    counted = slice(plan.first_day, plan.last_day + 1)
+    tally = empty_tally(
+        n, stages, outcomes, plan.condition_until.size, plan.treated.size, plan.clock_starts.shape[0], work.referrals.size,
+        int(arrivals[:, counted].sum(axis=1).max()) if work.records else 0,
+    )  # fmt: skip
+    if run_engine(plan, keys, arrivals, sample, bounds, work.disposition, tally):
+        raise PathwayError(
+            "everybody leaves after at most 1,000 visits",
+            case=work.arm,
+            value="somebody goes round and round",
+            next_step="Give the loop of stages a way out that is taken more often.",
+        )
+    return pooled(tally, _missed_prob(work, sample, bounds))
+
+
+def _missed_prob(work: Work, sample: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64]) -> Floats:
+    """Chance (R, G) that a person of each condition leaves untreated the first time, given each replication's cases."""
+    found, treated = expected(work.plan), np.asarray(work.plan.treated)
+    shares = np.ones((len(sample), *found.visits.shape[:2]))
+    if shares.shape[2] > 1:
+        codes = work.disposition[sample]
+        shares = np.stack([_shares(codes, bounds, code) for code in range(len(DISPOSITIONS))], axis=2)
+    return np.stack([found.missed_prob(of_one, treated) for of_one in shares])
+
+
+def _shares(codes: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64], code: int) -> Floats:
+    """Share (R, G) of each condition's sampled cases that have a disposition; 0 for conditions without cases."""
+    until = np.concatenate((np.zeros((len(codes), 1)), np.cumsum(codes == code, axis=1)), axis=1)
+    counts = np.diff(bounds)
+    return np.diff(until[:, bounds], axis=1) / np.maximum(counts, 1)
