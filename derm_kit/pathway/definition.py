@@ -22,13 +22,15 @@ class Condition(Part):
     """What people turn out to have: its share of all referrals, and whether the pathway is there to find it.
 
     `types` are the lesion types that make it up where cases come from scores. `progression_per_30_days` is the chance
-    that a target condition has advanced to a later stage by each 30 days between referral and treatment.
+    that a target condition has advanced to a later stage by each 30 days between referral and treatment. Conditions of
+    one `group` are told together; left out, a condition stands for itself.
     """
 
     share: Share
     target: StrictBool = False
     types: tuple[LesionType, ...] = ()
     progression_per_30_days: Share = Quantity(value=0, source="does not advance")
+    group: Name | None = None
 
 
 class Clock(Part):
@@ -106,6 +108,15 @@ class Pathway(Part):
     def targets(self) -> tuple[str, ...]:
         """Names of the conditions that the pathway is there to find."""
         return tuple(name for name, condition in self.conditions.items() if condition.target)
+
+    @property
+    def target_groups(self) -> dict[str, tuple[str, ...]]:
+        """Target conditions by the group that they are told in, in their order."""
+        groups: dict[str, tuple[str, ...]] = {}
+        for name in self.targets:
+            group = self.conditions[name].group or name
+            groups[group] = (*groups.get(group, ()), name)
+        return groups
 
     @classmethod
     def read(cls, named: str | Path) -> Pathway:

@@ -80,7 +80,7 @@ def _finish(time: float, work: float, opens: float, closes: float, open_days: Ar
 @njit(cache=True, nogil=True)
 def _opening(time: float, opens: float, closes: float, open_days: Array) -> float:
     """The first moment from `time` on at which work goes on."""
-    day = int(math.floor(time))
+    day = math.floor(time)
     at = time - day
     while at >= closes or (day < open_days.size and not open_days[day]):
         day += 1

@@ -81,7 +81,7 @@ def _stage(pathway: Pathway, name: str, stage: Stage) -> Iterator[str]:
     if stage.reads == "policy":
         missing = [d.value for d in Disposition if d.value not in stage.routes]
         if missing:
-            yield f"{where} / routes: a stage that reads a policy has a route for each disposition; none for {missing[0]!r}"
+            yield f"{where} / routes: reading a policy needs a route for each disposition; none for {missing[0]!r}"
         unknown = set(stage.routes) - {d.value for d in Disposition}
         if unknown:
             yield f"{where} / routes: {sorted(unknown)[0]!r} is no disposition of a policy"
@@ -150,8 +150,8 @@ def _clocks(pathway: Pathway) -> Iterator[str]:
         odd = [event for event in (clock.starts, *clock.stops) if event not in known and event != REFERRAL]
         if odd or REFERRAL in clock.stops:
             yield (
-                f"clocks / {name}: a clock starts at 'referral', a stage or 'stage / outcome', and stops at a stage, an "
-                f"outcome or an exit; {(odd or [REFERRAL])[0]!r} is none of them"
+                f"clocks / {name}: a clock starts at 'referral', a stage or 'stage / outcome', and stops at a stage, "
+                f"an outcome or an exit; {(odd or [REFERRAL])[0]!r} is none of them"
             )
         strange = set(clock.only) - set(pathway.conditions)
         if strange:

@@ -21,7 +21,7 @@ WAITS = ("stage_wait", "clock", "found_delay")
 
 @dataclass(frozen=True)
 class ArmOutcomes:
-    """One arm over R replications: `tally` with WAITS summed to a first axis of 1, and beside it, by replication,
+    """One arm over R replications: `tally` with WAITS summed to a first axis of 1, and beside it, by replication.
 
     stage_quantiles  (R, S, 2) median and 90th percentile of the wait at each stage, whole units; NaN where nobody came.
     clock_quantiles  (R, C, 2) the same of each clock, of those who stopped it.

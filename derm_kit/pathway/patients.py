@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,8 @@ Ints = npt.NDArray[np.int64]
 class Cases:
     """Which cases of a score run stand for which condition.
 
-    condition     (N,) place of each case's condition in the pathway; -1 for cases whose truth is unknown, or open between
-                  conditions: they stand for nobody.
+    condition     (N,) place of each case's condition in the pathway; -1 for cases whose truth is unknown, or open
+                  between conditions: they stand for nobody.
     n_conditions  how many conditions the pathway has, G.
     """
 
@@ -72,7 +73,7 @@ class Cases:
     def sample(self, rng: np.random.Generator) -> Ints:
         """`in_order`, drawn anew with replacement within each condition (the bootstrap; Efron, 1979)."""
         bounds = self.bounds
-        drawn = [rng.integers(low, high, high - low) for low, high in zip(bounds, bounds[1:], strict=False)]
+        drawn = [rng.integers(low, high, high - low) for low, high in pairwise(bounds)]
         return self.in_order[np.concatenate(drawn)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -82,12 +82,12 @@ class Quantity(Part):
         return width / math.sqrt(12) if self.distribution == "uniform" else width / (2 * 1.959963984540054)
 
 
-def _quantity(given: Any) -> Any:
+def _quantity(given: object) -> object:
     """A bare number as a value that nobody has given a source for."""
     return given if isinstance(given, dict | Quantity) else {"value": given}
 
 
-def _at_least(lowest: float, highest: float = math.inf) -> Any:
+def _at_least(lowest: float, highest: float = math.inf) -> AfterValidator:
     def check(quantity: Quantity) -> Quantity:
         if not lowest <= quantity.value <= highest:
             limits = f"{lowest:g} or more" if highest == math.inf else f"from {lowest:g} to {highest:g}"

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,23 +74,16 @@ def simulate(
             value=replications,
             next_step="Choose another number.",
         )
-    own = None if executor else ThreadPoolExecutor(os.cpu_count() or 1)
-    try:
-        done = _together(
-            own or executor, _pieces(pathway, run, policy, chosen, seed, replications, records, bootstrap), progress
-        )
-    finally:
-        if own:
-            own.shutdown(wait=True, cancel_futures=True)
+    pieces = _pieces(pathway, run, policy, chosen, seed, replications, records, bootstrap)
+    if executor:
+        done = _together(executor, pieces, progress)
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            done = _together(threads, pieces, progress)
     found = {arm: joined([outcome for _, outcome in sorted(done[arm], key=lambda one: one[0])]) for arm in chosen}
-    return Outcomes(
-        pathway,
-        policy if pathway.reads_policy else None,
-        seed,
-        replications,
-        found,
-        run if pathway.reads_policy else None,
-    )
+    if not pathway.reads_policy:
+        run = policy = None
+    return Outcomes(pathway, policy, seed, replications, found, run)
 
 
 def _arms(pathway: Pathway, arms: Sequence[str] | None) -> list[str]:
@@ -139,7 +131,7 @@ def _pieces(
 
 
 def _together(
-    executor: Any, pieces: Iterator[Work], progress: Callable[[int, int], None] | None
+    executor: Executor, pieces: Iterator[Work], progress: Callable[[int, int], None] | None
 ) -> dict[str, list[tuple[int, ArmOutcomes]]]:
     futures: dict[Future[ArmOutcomes], Work] = {executor.submit(simulate_piece, piece): piece for piece in pieces}
     total = sum(len(piece.replications) for piece in futures.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, model_validator
 
@@ -27,11 +27,11 @@ class Route(Part):
     priority: Name | None = None
 
 
-def _route(given: Any) -> Any:
+def _route(given: object) -> object:
     return {"to": given} if isinstance(given, str) else given
 
 
-def _week(given: Any) -> Any:
+def _week(given: object) -> object:
     """One number as that many on each day from Monday to Friday."""
     return dict.fromkeys(WEEKDAYS[:5], given) if isinstance(given, int) and not isinstance(given, bool) else given
 

@@ -17,9 +17,9 @@ BINS = 2_048
 class Tally(NamedTuple):
     """Counts of the people who are counted (referred from the calendar's start on), by replication R.
 
-    Stages S, outcomes K, conditions G, exits E, clocks C, days D; `found` and `advanced` have the first referral at 0 and
-    later ones at 1. `slots_used` and `busy_days` are of everybody, in the counted days; `backlog` of everybody at
-    each day's end, -1 for days that were not simulated since all who are counted had left.
+    Stages S, outcomes K, conditions G, exits E, clocks C, days D; `found` and `advanced` have the first
+    referral at 0 and later ones at 1. `slots_used` and `busy_days` are of everybody, in the counted days; `backlog` of
+    everybody at each day's end, -1 for days that were not simulated since all who are counted had left.
     """
 
     referred: Ints  # R, G
