@@ -17,6 +17,7 @@ from derm_kit.cli.records import GROUPS
 from derm_kit.cli.releases import policy
 from derm_kit.cli.results import decide, show
 from derm_kit.cli.scoring import check, score
+from derm_kit.cli.simulation import simulate
 from derm_kit.cli.tuning import accuracy, tune
 from derm_kit.errors import DermKitError
 
@@ -66,7 +67,7 @@ def main() -> None:
         sys.exit(2)
 
 
-for command in (score, show, decide, tune, accuracy, cohort, check, phantoms, fetch_isic, serve):
+for command in (score, show, decide, tune, accuracy, simulate, cohort, check, phantoms, fetch_isic, serve):
     app.command()(command)
 for group in (*GROUPS, change, policy):
     app.add_typer(group)

@@ -445,15 +445,14 @@ def _replication(
                         chance = 1 - (1 - plan.progression[g]) ** (took / 30)
                         if uniform(key, person[row], PROGRESS) < chance:
                             tally.advanced[r, again, g] += 1
-                elif plan.target[g]:
-                    if left_by[row] < 0:
-                        left_by[row] = e
-                        if counted[row]:
-                            tally.missed[r, e, g] += 1
-                        if uniform(key, person[row], 8 * e + 8_000_000_000 + RETURNS) < plan.return_share[e, g]:
-                            back = True
+                elif plan.target[g] and left_by[row] < 0:
+                    left_by[row] = e
+                    if counted[row]:
+                        tally.missed[r, e, g] += 1
+                    if uniform(key, person[row], 8 * e + 8_000_000_000 + RETURNS) < plan.return_share[e, g]:
+                        back = True
                 if back:
-                    later = now + duration(
+                    returns = now + duration(
                         plan.return_kind[e], plan.return_a[e], plan.return_b[e], plan.return_c[e],
                         uniform(key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME),
                         uniform(key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME_2),
@@ -463,7 +462,7 @@ def _replication(
                         priority[row] = plan.return_priority[e]
                     if n_heap == heap_time.size:
                         heap_time, heap_row = _longer(heap_time), _longer(heap_row)
-                    _push(heap_time, heap_row, n_heap, max(later, now), row)
+                    _push(heap_time, heap_row, n_heap, max(returns, now), row)
                     n_heap += 1
                     break
                 if counted[row]:

@@ -30,7 +30,8 @@ class Expected:
     def missed_prob(self, shares: Floats, treated: npt.NDArray[np.bool_]) -> Floats:
         """Chance (G,) of leaving untreated the first time, for `shares` (G, A) of dispositions."""
         untreated = self.leaves[:, :, ~treated].sum(axis=2)
-        return np.einsum("ga,ga->g", shares, untreated)
+        missed: Floats = np.einsum("ga,ga->g", shares, untreated)
+        return missed
 
 
 def expected(plan: Plan) -> Expected:
@@ -78,7 +79,8 @@ def _steps(plan: Plan, g: int, a: int) -> tuple[Floats, Floats]:
 def _lost(plan: Plan, s: int) -> float:
     """Chance that somebody who joins a stage with slots never attends it."""
     missing = float(plan.did_not_attend[s])
-    return missing * (1 - plan.rebooked[s]) / (1 - missing * plan.rebooked[s])
+    again = float(plan.rebooked[s])
+    return missing * (1 - again) / (1 - missing * again)
 
 
 def _slots_per_visit(plan: Plan) -> Floats:

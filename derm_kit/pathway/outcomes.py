@@ -25,6 +25,7 @@ class ArmOutcomes:
 
     stage_quantiles  (R, S, 2) median and 90th percentile of the wait at each stage, whole units; NaN where nobody came.
     clock_quantiles  (R, C, 2) the same of each clock, of those who stopped it.
+    clock_stopped    (R, C) people whose clock was stopped.
     missed_prob      (R, G) chance that a person of each condition leaves untreated the first time, given the cases that
                      the replication drew and no other chance: what the cohort's size alone leaves open.
     """
@@ -32,6 +33,7 @@ class ArmOutcomes:
     tally: Tally
     stage_quantiles: Floats
     clock_quantiles: Floats
+    clock_stopped: Ints
     missed_prob: Floats
 
 
@@ -77,7 +79,13 @@ class Outcomes:
 def pooled(tally: Tally, missed_prob: Floats) -> ArmOutcomes:
     """Some replications' counts with their waits summed, after the quantiles of each are taken."""
     sums = {name: getattr(tally, name).sum(axis=0, keepdims=True) for name in WAITS}
-    return ArmOutcomes(tally._replace(**sums), _quantiles(tally.stage_wait), _quantiles(tally.clock), missed_prob)
+    return ArmOutcomes(
+        tally._replace(**sums),
+        _quantiles(tally.stage_wait),
+        _quantiles(tally.clock),
+        tally.clock.sum(axis=2),
+        missed_prob,
+    )
 
 
 def joined(pieces: Sequence[ArmOutcomes]) -> ArmOutcomes:
@@ -94,6 +102,7 @@ def joined(pieces: Sequence[ArmOutcomes]) -> ArmOutcomes:
         Tally(**fields),
         np.concatenate([piece.stage_quantiles for piece in pieces]),
         np.concatenate([piece.clock_quantiles for piece in pieces]),
+        np.concatenate([piece.clock_stopped for piece in pieces]),
         np.concatenate([piece.missed_prob for piece in pieces]),
     )
 

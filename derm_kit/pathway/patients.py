@@ -42,7 +42,7 @@ class Cases:
             types = parse_truth(truth)
             fits = [g for g, c in enumerate(pathway.conditions.values()) if types and types <= set(c.types)]
             place[truth] = fits[0] if fits else -1
-        condition = run.cases["truth"].map(place).to_numpy(np.int64)
+        condition = np.asarray(run.cases["truth"].map(place), np.int64)
         for g, (name, said) in enumerate(pathway.conditions.items()):
             n = int((condition == g).sum())
             if n < FEW and said.share.value > 0:
@@ -74,18 +74,19 @@ class Cases:
         """`in_order`, drawn anew with replacement within each condition (the bootstrap; Efron, 1979)."""
         bounds = self.bounds
         drawn = [rng.integers(low, high, high - low) for low, high in pairwise(bounds)]
-        return self.in_order[np.concatenate(drawn)]
+        sampled: Ints = self.in_order[np.concatenate(drawn)]
+        return sampled
 
 
 def dispositions(run: ScoreRun, policy: TriagePolicy) -> Ints:
     """What the policy does with each case (N,): the disposition's place in DISPOSITIONS."""
     table = decide(run, policy).table
-    return table["disposition"].map({d.value: i for i, d in enumerate(DISPOSITIONS)}).to_numpy(np.int64)
+    return np.asarray(table["disposition"].map({d.value: i for i, d in enumerate(DISPOSITIONS)}), np.int64)
 
 
 def expected_referrals(referrals: Referrals, days: Sequence[date]) -> npt.NDArray[np.float64]:
     """Mean number referred on each of the days (D,): the weekly number by weekday, times the month's season."""
-    weekday = np.array([referrals.by_weekday.get(day, 0.0) for day in WEEKDAYS], np.float64)
+    weekday = np.array([referrals.by_weekday.get(day, 0) for day in WEEKDAYS], np.float64)
     month = np.array(referrals.by_month, np.float64)
     share, season = weekday / weekday.sum(), month / month.mean()
     per_week = float(referrals.per_week.value)

@@ -94,7 +94,8 @@ def days_of(pathway: Pathway) -> list[date]:
 
 def slots_on(week: Mapping[Weekday, int], days: list[date], closed: frozenset[date]) -> npt.NDArray[np.int64]:
     """Slots on each of the days (D,) of a stage that is closed on some."""
-    return np.array([0 if day in closed else week.get(WEEKDAYS[day.weekday()], 0) for day in days], np.int64)
+    by_day = [dict(week).get(weekday, 0) for weekday in WEEKDAYS]
+    return np.array([0 if day in closed else by_day[day.weekday()] for day in days], np.int64)
 
 
 def plan_of(pathway: Pathway, name: str) -> Plan:
@@ -117,9 +118,9 @@ def plan_of(pathway: Pathway, name: str) -> Plan:
                 of_disposition[s, DISPOSITIONS.index(Disposition(outcome))] = k
         if isinstance(reads, dict):
             for g, condition in enumerate(conditions):
-                shares = [reads[condition][k].value if k in reads[condition] else 0 for k in routes]
-                until = np.cumsum(shares)
-                until[np.flatnonzero(shares)[-1] :] = 1
+                row = [reads[condition][k].value if k in reads[condition] else 0 for k in routes]
+                until = np.cumsum(row)
+                until[np.flatnonzero(row)[-1] :] = 1
                 outcome_until[s, g, : len(until)] = until
     shares = np.cumsum([condition.share.value for condition in pathway.conditions.values()])
     unit = 1.0 if pathway.time_unit == "days" else float(MINUTES_A_DAY)

@@ -58,10 +58,10 @@ def simulate(
 
     Where a stage reads a policy, people are cases of `run` drawn within their condition, and `policy` decides on each
     as `decide` does, with the arm's own `autonomous`. Each replication first draws the cases of every condition anew
-    (with `bootstrap`), so that intervals hold the uncertainty of the cohort. The same seed gives the same people in every
-    arm and the same outcomes on any number of workers; `executor` may be any (a Dask client's too), left out: one
-    thread for each core. `progress` is told how many replications are done, and of how many. `records` keeps one row a
-    person.
+    (with `bootstrap`), so that intervals hold the uncertainty of the cohort. The same seed gives the same people in
+    every arm and the same outcomes on any number of workers; `executor` may be any (a Dask client's too), left out: one
+    thread for each core. `progress` is told how many replications are done, and of how many. `records` keeps one row
+    a person.
 
     Raises PathwayError where scores or policy are missing, a condition has too few cases, a number is out of range, or
     somebody goes round without end; PolicyError where policy and scores do not belong together.
@@ -162,8 +162,8 @@ def simulate_piece(work: Work) -> ArmOutcomes:
     stages, outcomes = plan.to.shape
     counted = slice(plan.first_day, plan.last_day + 1)
     tally = empty_tally(
-        n, stages, outcomes, plan.condition_until.size, plan.treated.size, plan.clock_starts.shape[0], work.referrals.size,
-        int(arrivals[:, counted].sum(axis=1).max()) if work.records else 0,
+        n, stages, outcomes, plan.condition_until.size, plan.treated.size, plan.clock_starts.shape[0],
+        work.referrals.size, int(arrivals[:, counted].sum(axis=1).max()) if work.records else 0,
     )  # fmt: skip
     if run_engine(plan, keys, arrivals, sample, bounds, work.disposition, tally):
         raise PathwayError(
@@ -176,7 +176,7 @@ def simulate_piece(work: Work) -> ArmOutcomes:
 
 
 def _missed_prob(work: Work, sample: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64]) -> Floats:
-    """Chance (R, G) that a person of each condition leaves untreated the first time, given each replication's cases."""
+    """Chance (R, G) of each condition's people to leave untreated the first time, given each replication's cases."""
     found, treated = expected(work.plan), np.asarray(work.plan.treated)
     shares = np.ones((len(sample), *found.visits.shape[:2]))
     if shares.shape[2] > 1:

@@ -9,13 +9,14 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictInt, model_valida
 
 from derm_kit.pathway.quantities import Amount, Number, Part, Quantity, Share, Time
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^/\n]+$")]
 Count = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 Days = Annotated[StrictInt, Field(ge=0, le=3_650)]
 Hour = Annotated[Number, Field(ge=0, le=24)]
 
+_WORKING_WEEK: dict[Weekday, int | float] = dict.fromkeys(WEEKDAYS[:5], 1)
 NO_COST = Quantity(value=0, source="no cost of its own")
 NOBODY = Quantity(value=0, source="everybody attends")
 
@@ -194,9 +195,7 @@ class Referrals(Part):
     """
 
     per_week: Amount
-    by_weekday: dict[Weekday, Annotated[Number, Field(ge=0)]] = Field(
-        default_factory=lambda: dict.fromkeys(WEEKDAYS[:5], 1)
-    )
+    by_weekday: dict[Weekday, Annotated[Number, Field(ge=0)]] = _WORKING_WEEK
     by_month: tuple[Annotated[Number, Field(ge=0)], ...] = (1,) * 12
     hours: tuple[Hour, Hour] = (8, 18)
     priority: Name | None = None

@@ -1,0 +1,198 @@
+"""derm-kit simulate: what a policy does to the people referred, arm by arm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from derm_kit.cli.console import console, plain
+from derm_kit.cli.inputs import default_policy, read_run
+from derm_kit.errors import DermKitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from derm_kit.pathway.definition import Pathway
+    from derm_kit.pathway.outcomes import Outcomes
+
+
+def simulate(
+    pathway: Annotated[str, typer.Argument(help="Name of a pathway that ships, or a YAML file.")] = "skin-usc",
+    run: Annotated[Path | None, typer.Option(help="Scores with truth. Left out: the reference cohort.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy file. Left out: the model's default.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Only these arms (again for each).")] = None,
+    replications: Annotated[int, typer.Option(min=1, max=100_000, help="Simulated years of each arm.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same people and figures.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="New folder for the tables, the pathway and the policy.")] = None,
+    people: Annotated[bool, typer.Option("--people", help="Also one row a person of the first replication.")] = False,
+    dask: Annotated[str, typer.Option(help="Address of a Dask scheduler that shares the work.")] = "",
+    names: Annotated[bool, typer.Option("--list", help="Name the pathways that ship, and stop.")] = False,
+) -> None:
+    """Simulate a pathway's arms: waits, time standards, cancers missed and found late, clinics and costs."""
+    from derm_kit.pathway.definition import Pathway
+    from derm_kit.pathway.measures import table
+    from derm_kit.pathway.simulation import simulate as simulate_arms
+    from derm_kit.pathway.words import headline, remarks
+
+    if names:
+        _print_presets()
+        return
+    _require_new_folder(out)
+    read = Pathway.read(pathway)
+    scores = chosen = None
+    if read.reads_policy:
+        from derm_kit.triage.policy import TriagePolicy
+
+        scores = read_run(run)
+        chosen = TriagePolicy.read(policy) if policy else default_policy(None)
+    with _workers(dask) as executor, console.status("Simulating") as status:
+        outcomes = simulate_arms(
+            read, scores, chosen, seed=seed, replications=replications, arms=arm or None, records=people,
+            executor=executor, progress=lambda done, of: status.update(f"Simulating: {done:,} of {of:,} years"),
+        )  # fmt: skip
+    figures = table(outcomes)
+    console.print(f"[bold]{escape(plain(read.summary))}[/bold]")
+    _print_arms(read, figures)
+    for name in outcomes.arms:
+        console.print(plain(headline(outcomes, name, figures)))
+    for sentence in remarks(outcomes):
+        console.print(plain(sentence))
+    if out:
+        _write(outcomes, figures, out, people=people)
+
+
+def _print_presets() -> None:
+    from derm_kit.pathway.definition import Pathway, presets
+
+    for name in presets():
+        console.print(f"[bold]{name}[/bold]: {escape(Pathway.read(name).summary)}")
+
+
+ROWS = (
+    ("people", "way out", "per 1,000 referred"),
+    ("people", "false alarms", "per 1,000 referred"),
+    ("cancers", "missed", "per 1,000 referred"),
+    ("cancers", "missed and found later", "per 1,000 referred"),
+    ("cancers", "referral to treatment", "days, mean"),
+    ("clock", "within the limit", "share"),
+    ("wait", "median", ""),
+    ("clinic", "slots used", "share"),
+    ("cost", "cost of all stages", "GBP per referral"),
+)
+"""What is printed; all figures are in the tables that --out writes."""
+
+
+def _print_arms(pathway: Pathway, figures: pd.DataFrame) -> None:
+    from rich.table import Table
+
+    arms = list(figures["arm"].unique())
+    shown = Table(title="Mean over simulated years; below it, what 95 % of the years lie between", title_justify="left")
+    shown.add_column("", overflow="fold")
+    for name in arms:
+        shown.add_column(plain(name) + (" (today)" if name == pathway.today else ""), justify="right", overflow="fold")
+    for topic, measure, unit in ROWS:
+        rows = figures[(figures["topic"] == topic) & (figures["measure"] == measure)]
+        for of in rows["of"].drop_duplicates():
+            own = rows[rows["of"] == of]
+            mark = ", source required" if topic == "cost" and (own["remark"] != "").any() else ""
+            label = f"{measure}{f': {of}' if of else ''} ({unit or pathway.time_unit}{mark})"
+            shown.add_row(plain(label), *(_cell(own[own["arm"] == name]) for name in arms))
+    console.print(shown)
+
+
+def _cell(row: pd.DataFrame) -> str:
+    if row.empty or row["value"].isna().all():
+        return "–"
+    value, low, high = (float(row[name].iloc[0]) for name in ("value", "low", "high"))
+    form = "{:.1%}" if row["unit"].iloc[0].startswith("share") else "{:,.1f}"
+    return f"{form.format(value)}\n{form.format(low)}–{form.format(high)}"
+
+
+@contextmanager
+def _workers(dask: str) -> Iterator[Executor | None]:
+    """The executor of a Dask cluster, or None for threads here."""
+    if not dask:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise DermKitError(
+            "a Dask scheduler needs the package distributed",
+            value=dask,
+            next_step="Install derm-kit with its extra: pip install 'derm-kit[cluster]'.",
+        ) from None
+    try:
+        client = Client(dask, timeout="10s")  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise DermKitError(
+            f"the Dask scheduler does not answer ({type(error).__name__})",
+            value=dask,
+            next_step="Start 'dask scheduler' and its workers, and name the address that it prints.",
+        ) from None
+    with client:
+        yield client.get_executor()  # type: ignore[no-untyped-call]
+
+
+def _require_new_folder(out: Path | None) -> None:
+    if out is not None and (out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir())))):
+        raise DermKitError(
+            "results are written to a new or empty folder, so that none is lost",
+            case=str(out),
+            next_step="Name a folder that does not exist.",
+        )
+
+
+def _write(outcomes: Outcomes, figures: pd.DataFrame, out: Path, *, people: bool) -> None:
+    """Tables as CSV, and all that is needed to simulate the same again."""
+    from derm_kit.cases.cohort import write_csv
+    from derm_kit.pathway import measures
+    from derm_kit.pathway.capacity import load
+
+    def of_each(part: Callable[[Outcomes, str], pd.DataFrame]) -> pd.DataFrame:
+        return _arms_together({name: part(outcomes, name) for name in outcomes.arms})
+
+    loads = {name: load(outcomes.pathway, name, outcomes.run, outcomes.policy) for name in outcomes.arms}
+    tables = {
+        "figures": figures,
+        "missed": of_each(measures.missed_parts),
+        "routes": of_each(measures.routes),
+        "waiting": of_each(measures.waiting),
+        "backlog": of_each(measures.backlogs),
+        "load": _arms_together(loads),
+    }
+    if people:
+        tables |= {f"people {name}": outcomes.people(name) for name in outcomes.arms}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, frame in tables.items():
+            write_csv(out / f"{name.replace(' ', '_')}.csv", frame)
+        (out / "pathway.json").write_text(outcomes.pathway.model_dump_json(indent=2, exclude_unset=True) + "\n")
+        if outcomes.policy:
+            (out / "policy.json").write_text(outcomes.policy.model_dump_json(indent=2) + "\n")
+        about = {"derm_kit": version("derm-kit"), "seed": outcomes.seed, "replications": outcomes.replications}
+        (out / "simulation.json").write_text(json.dumps(about | (outcomes.run.meta if outcomes.run else {}), indent=2))
+    except OSError as error:
+        raise DermKitError(
+            "the folder of results must be writable",
+            case=str(out),
+            value=error.strerror,
+            next_step="Name another folder.",
+        ) from None
+    console.print(f"Tables, pathway and policy: {escape(str(out))}")
+
+
+def _arms_together(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(
+        [frame.assign(arm=name)[["arm", *frame.columns]] for name, frame in tables.items()], ignore_index=True
+    )

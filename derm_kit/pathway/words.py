@@ -1,0 +1,93 @@
+"""What the figures mean for people, in sentences."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from derm_kit.pathway.capacity import growing
+from derm_kit.pathway.definition import Pathway
+from derm_kit.pathway.measures import PER, RANGE
+from derm_kit.pathway.outcomes import Outcomes
+from derm_kit.pathway.quantities import SOURCE_REQUIRED
+
+NOTICE = "For research and teaching, not a medical device: a simulation shows what follows from its settings, no more."
+COHORT = (
+    "People are drawn from the scored cases within their condition: this assumes that lesions of one condition look "
+    "alike here and there, and that lesions are independent (no source has a patient id)."
+)
+
+
+class Figure(NamedTuple):
+    """A figure with the limits between which 95 % of the simulated years lie."""
+
+    value: float
+    low: float
+    high: float
+
+
+def figures_of(figures: pd.DataFrame, arm: str) -> dict[tuple[str, str], Figure]:
+    """Figures of one arm in `measures.table` by measure and what it is of."""
+    own = figures[figures["arm"] == arm]
+    keys = zip(own["measure"].astype(str), own["of"].astype(str), strict=True)
+    numbers = own[["value", "low", "high"]].to_numpy(np.float64).tolist()
+    return {key: Figure(*row) for key, row in zip(keys, numbers, strict=True)}
+
+
+def headline(outcomes: Outcomes, arm: str, figures: pd.DataFrame) -> str:
+    """Who leaves the pathway on the model's word, and how many cancers are among them, per 1,000 people referred.
+
+    `figures` is `measures.table(outcomes)`.
+    """
+    own = figures_of(figures, arm)
+    leaving = [name for name, way in outcomes.pathway.exits.items() if way.advice]
+    advised = math.fsum(own["way out", name].value for name in leaving)
+    groups = outcomes.pathway.target_groups
+    if round(advised) == 0:
+        missed = "; ".join(_missed(own, "missed", group) for group in groups)
+        return f"{arm}: nobody would leave on the model's word alone. Sent away untreated at first: {missed}."
+    missed = "; ".join(_missed(own, "missed, left with advice", group) for group in groups)
+    return (
+        f"{arm}: about {advised:,.0f} of {PER:,} people would leave the pathway with safety-netting advice. Among them "
+        f"would be, and might be found late or never: {missed}."
+    )
+
+
+def _missed(own: dict[tuple[str, str], Figure], measure: str, group: str) -> str:
+    figure, referred = own[measure, group], own["referred", group].value
+    low, high = math.floor(figure.low), math.ceil(figure.high)
+    return f"{figure.value:.1f} of {referred:,.0f} with {group} (between {low} and {high})"
+
+
+def remarks(outcomes: Outcomes) -> list[str]:
+    """What belongs beside every figure: growing queues, what intervals hold, inputs without source, what was assumed."""
+    pathway = outcomes.pathway
+    said = [sentence for arm in outcomes.arms for sentence in growing(outcomes, arm)]
+    said.append(f"Intervals: {RANGE} ({outcomes.replications:,} replications, seed {outcomes.seed}).")
+    if pathway.reads_policy:
+        said.append(COHORT)
+    unsourced = unsourced_inputs(pathway)
+    if unsourced:
+        said.append(
+            f"{len(unsourced)} inputs have no source and are settings to be confirmed locally (source required): "
+            f"{', '.join(unsourced[:6])}{' and others' if len(unsourced) > 6 else ''}."
+        )
+    return [*said, NOTICE]
+
+
+def unsourced_inputs(pathway: Pathway) -> list[str]:
+    """Names of the inputs that carry `source required`, in the order of the file."""
+    return list(_unsourced(pathway.model_dump(), ""))
+
+
+def _unsourced(part: object, at: str) -> list[str]:
+    if not isinstance(part, dict):
+        return []
+    source = part.get("source")
+    own = [at] if isinstance(source, str) and source.lower().startswith(SOURCE_REQUIRED) else []
+    return own + [
+        name for key, value in part.items() for name in _unsourced(value, f"{at} / {key}" if at else str(key))
+    ]
