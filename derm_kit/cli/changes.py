@@ -16,6 +16,7 @@ from derm_kit.cli.signatures import (
     Reason,
     day,
     names,
+    open_existing,
     print_table,
     signer,
     write_new,
@@ -41,10 +42,9 @@ def propose(file: Annotated[Path, typer.Argument(help="Change proposal of page 0
     """Store a proposal with its impact report, for somebody else to decide on."""
     from derm_kit.records import change as changes
     from derm_kit.records.proposals import read_proposal
-    from derm_kit.records.register import Register
 
     proposal = read_proposal(file)
-    with Register.open() as register:
+    with open_existing() as register:
         person, passphrase = signer(register, by)
         made = changes.propose(register, proposal, person.id, passphrase)
     console.print(f"Proposed: change {made.id}.")
@@ -55,9 +55,8 @@ def propose(file: Annotated[Path, typer.Argument(help="Change proposal of page 0
 def list_changes() -> None:
     """Print every change and where it stands."""
     from derm_kit.records import change as changes
-    from derm_kit.records.register import Register
 
-    with Register.open() as register:
+    with open_existing() as register:
         who = names(register)
         rows = [
             (c.id[:8], c.state, who[c.author], who.get(c.approver or "", ""), c.created_at[:16], c.changed_at[:16])
@@ -73,9 +72,8 @@ def show(
 ) -> None:
     """Print a change: the report that was frozen with it, where it starts from, and who did what."""
     from derm_kit.records import change as changes
-    from derm_kit.records.register import Register
 
-    with Register.open() as register:
+    with open_existing() as register:
         found = changes.find(register, change_id)
         _print_standing(register, found)
         _print_report(found.report, every=every)
@@ -94,9 +92,8 @@ def check(change_id: ChangeId, run: RunPath = None) -> None:
     from derm_kit.errors import RecordError
     from derm_kit.records import change as changes
     from derm_kit.records.impact import ImpactReport, unlike
-    from derm_kit.records.register import Register
 
-    with Register.open() as register:
+    with open_existing() as register:
         found = changes.find(register, change_id)
     parts = unlike(found.proposal, read_run(run))
     if ImpactReport.of(found.proposal).text != found.report_text:
@@ -114,9 +111,8 @@ def check(change_id: ChangeId, run: RunPath = None) -> None:
 def approve(change_id: ChangeId, by: By, reason: Reason) -> None:
     """Approve a change. Only a safety officer who is a registered clinician and not the author may."""
     from derm_kit.records import change as changes
-    from derm_kit.records.register import Register
 
-    with Register.open() as register:
+    with open_existing() as register:
         seen = changes.find(register, change_id)
         person, passphrase = signer(register, by)
         made = changes.approve(register, seen, person.id, passphrase, reason)
@@ -127,9 +123,8 @@ def approve(change_id: ChangeId, by: By, reason: Reason) -> None:
 def reject(change_id: ChangeId, by: By, reason: Reason) -> None:
     """Reject a change, or take an approval back. As for approve, never the author."""
     from derm_kit.records import change as changes
-    from derm_kit.records.register import Register
 
-    with Register.open() as register:
+    with open_existing() as register:
         seen = changes.find(register, change_id)
         person, passphrase = signer(register, by)
         made = changes.reject(register, seen, person.id, passphrase, reason)
@@ -140,9 +135,8 @@ def reject(change_id: ChangeId, by: By, reason: Reason) -> None:
 def withdraw(change_id: ChangeId, by: By) -> None:
     """Withdraw one's own change before its release."""
     from derm_kit.records import change as changes
-    from derm_kit.records.register import Register
 
-    with Register.open() as register:
+    with open_existing() as register:
         seen = changes.find(register, change_id)
         person, passphrase = signer(register, by)
         made = changes.withdraw(register, seen, person.id, passphrase)
@@ -153,10 +147,9 @@ def withdraw(change_id: ChangeId, by: By) -> None:
 def release(change_id: ChangeId, by: By, effective: Effective = None, out: Out = None) -> None:
     """Release an approved change as the next version of the policy, signed."""
     from derm_kit.records import change as changes
-    from derm_kit.records.register import Register
 
     require_new(out)
-    with Register.open() as register:
+    with open_existing() as register:
         seen = changes.find(register, change_id)
         person, passphrase = signer(register, by)
         made = changes.release_change(register, seen, person.id, passphrase, day(effective))
@@ -173,11 +166,10 @@ def rollback(
 ) -> None:
     """Release the text of an earlier version anew, as the next version. Nothing is deleted."""
     from derm_kit.records import change as changes
-    from derm_kit.records.register import Register
     from derm_kit.records.release import releases
 
     require_new(out)
-    with Register.open() as register:
+    with open_existing() as register:
         known = releases(register)
         person, passphrase = signer(register, by)
         newest = known[-1].version if known else 0

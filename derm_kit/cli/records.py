@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from derm_kit.cli.console import console, errors, plain
+from derm_kit.cli.signatures import open_existing
 from derm_kit.errors import RecordError
-
-if TYPE_CHECKING:
-    from derm_kit.records.register import Register
 
 people = typer.Typer(name="people", no_args_is_help=True, help="Who may review, approve and administer.")
 audit = typer.Typer(name="audit", no_args_is_help=True, help="Check or export the audit log.")
@@ -26,12 +24,6 @@ ROLES = ("reviewer", "dermatologist", "safety officer", "administrator")
 NewFile = Annotated[Path, typer.Option("--out", help="New file to write.")]
 
 
-def _open() -> Register:
-    from derm_kit.records.register import Register
-
-    return Register.open()
-
-
 @people.command()
 def add(
     name: Annotated[str, typer.Argument(help="Name that the person signs with.")],
@@ -40,11 +32,12 @@ def add(
 ) -> None:
     """Add a person; the passphrase is asked for, twice."""
     from derm_kit.records.people import Role
+    from derm_kit.records.register import Register
 
     if role not in set(Role):
         raise RecordError(f"a role is one of: {', '.join(Role)}", value=role, next_step="Name one of them.")
     passphrase = typer.prompt("Passphrase (12 characters or more)", hide_input=True, confirmation_prompt=True)
-    with _open() as opened:
+    with Register.open() as opened:
         person = opened.add_person(name, Role(role), passphrase, registration=registration)
     console.print(f"Added: {plain(person.name)}, {person.role}, id {person.id}")
 
@@ -52,7 +45,7 @@ def add(
 @people.command("list")
 def list_people() -> None:
     """Print everybody: name, role, registration and the id that the audit log knows them by."""
-    with _open() as opened:
+    with open_existing() as opened:
         everybody = opened.people()
     table = Table()
     for heading in ("name", "role", "registration", "added", "id"):
@@ -71,7 +64,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Erase a person's name, registration and passphrase; what they did stays under the id."""
-    with _open() as opened:
+    with open_existing() as opened:
         found = opened.person(person)
         if not yes:
             typer.confirm(f"Erase who {plain(found.name)} is? This cannot be undone", abort=True)
@@ -82,7 +75,7 @@ def erase(
 @people.command()
 def passphrase(person: Annotated[str, typer.Argument(help="Id, as 'derm-kit people list' prints it.")]) -> None:
     """Give a person a new passphrase, asked for twice; a wait after wrong ones ends."""
-    with _open() as opened:
+    with open_existing() as opened:
         opened.person(person)
         new = typer.prompt("New passphrase (12 characters or more)", hide_input=True, confirmation_prompt=True)
         opened.change_passphrase(person, new)
@@ -94,7 +87,7 @@ def verify(
     against: Annotated[Path | None, typer.Option(help="Earlier export of the log, kept elsewhere.")] = None,
 ) -> None:
     """Check every entry and record: whether it is what was written. Status 1 where anything is not."""
-    with _open() as opened:
+    with open_existing() as opened:
         found = opened.verify(against)
     console.print(f"{found.head.count:,} entries. Head: {found.head.seal}", soft_wrap=True)
     if found.unanchored:
@@ -114,19 +107,24 @@ def verify(
 @audit.command()
 def export(out: NewFile) -> None:
     """Write the whole audit log, its count and its head to a file; keep it where the register's users cannot reach."""
-    with _open() as opened:
+    with open_existing() as opened:
         head = opened.export_audit(out)
     console.print(f"{head.count:,} entries in {escape(str(out))}. Head: {head.seal}", soft_wrap=True)
 
 
 @register.command()
 def backup(out: NewFile) -> None:
-    """Write the register to one file and check it. The key is not in it: keep a copy of that elsewhere."""
-    with _open() as opened:
+    """Write the register to one file and check it. The workspace's two keys are not in it: keep copies elsewhere."""
+    from derm_kit.records.signing import key_file
+
+    with open_existing() as opened:
         head = opened.backup(out)
-        key = opened.workspace.key_file
+        keys = (opened.workspace.key_file, "seals the audit log"), (key_file(opened.workspace), "signs releases")
     console.print(f"{head.count:,} entries and their records in {escape(str(out))}, checked.", soft_wrap=True)
-    console.print(f"Keep a copy of the key apart from it: {escape(str(key))}", soft_wrap=True)
+    console.print("Not in it, and without them no restore is whole: keep copies apart from it, and safe:")
+    for path, what in keys:
+        there = "" if path.exists() else "; made with the first release"
+        console.print(f"  {escape(str(path))} ({what}{there})", soft_wrap=True)
 
 
 @register.command()

@@ -12,7 +12,7 @@ import typer
 from derm_kit.cli.console import console, plain
 from derm_kit.cli.inputs import ModelFolder, require_new
 from derm_kit.cli.results import policy as print_default
-from derm_kit.cli.signatures import NOTHING_SENT, names, print_table, write_new
+from derm_kit.cli.signatures import NOTHING_SENT, names, open_existing, print_table, write_new
 from derm_kit.errors import PolicyError
 
 policy = typer.Typer(name="policy", invoke_without_command=True, callback=print_default)
@@ -75,10 +75,9 @@ def verify(
 @policy.command("releases")
 def list_releases() -> None:
     """Print every release, and which is in force."""
-    from derm_kit.records.register import Register
     from derm_kit.records.release import release_in_force, releases
 
-    with Register.open() as register:
+    with open_existing() as register:
         who, found, current = names(register), releases(register), release_in_force(register)
     rows = [
         (
@@ -106,11 +105,10 @@ def export(
     plain_policy: Annotated[bool, typer.Option("--plain", help="The policy alone, to open page 03 on.")] = False,
 ) -> None:
     """Write the signed file of a release."""
-    from derm_kit.records.register import Register
     from derm_kit.records.release import find
 
     require_new(out)
-    with Register.open() as register:
+    with open_existing() as register:
         found = find(register, version)
     if not found.signed.fits:
         raise PolicyError(
@@ -146,11 +144,10 @@ def print_public_key() -> None:
 @policy.command("new-key")
 def take_new_key() -> None:
     """Sign with a new key from now on, where the old one was lost or read by others; logged."""
-    from derm_kit.records.register import Register
     from derm_kit.records.release import new_key
     from derm_kit.records.signing import encoded, fingerprint
 
-    with Register.open() as register:
+    with open_existing() as register:
         made = new_key(register)
     console.print(f"New key: {plain(fingerprint(encoded(made.public_key())))}", highlight=False)
     console.print("Give its public key to everybody who verifies: derm-kit policy public-key.")

@@ -1,4 +1,4 @@
-"""What commands share that people sign for: who it is, their passphrase, tables, files that are written once."""
+"""What commands on the register share: where it is, who signs, tables, files that are written once."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ Effective = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], help="From 0:00 UTC of this date. Left out: now.")
 ]
 NOTHING_SENT = "Nothing was sent to any device: whoever runs one fetches the file and verifies it."
+
+
+def open_existing() -> Register:
+    """The register of this machine. Raises RecordError, and makes nothing, where there is none."""
+    from derm_kit.records.register import Register
+
+    return Register.open(make=False)
 
 
 def signer(register: Register, named: str) -> tuple[Person, str]:

@@ -76,44 +76,23 @@ def _print_presets() -> None:
         console.print(f"[bold]{name}[/bold]: {escape(Pathway.read(name).summary)}")
 
 
-ROWS = (
-    ("people", "way out", "per 1,000 referred"),
-    ("people", "false alarms", "per 1,000 referred"),
-    ("cancers", "missed", "per 1,000 referred"),
-    ("cancers", "missed and found later", "per 1,000 referred"),
-    ("cancers", "referral to treatment", "days, mean"),
-    ("clock", "within the limit", "share"),
-    ("wait", "median", ""),
-    ("clinic", "slots used", "share"),
-    ("cost", "cost of all stages", "GBP per referral"),
-)
-"""What is printed; all figures are in the tables that --out writes."""
-
-
 def _print_arms(pathway: Pathway, figures: pd.DataFrame) -> None:
     from rich.table import Table
+
+    from derm_kit.pathway.words import key_figures, said
 
     arms = list(figures["arm"].unique())
     shown = Table(title="Mean over simulated years; below it, what 95 % of the years lie between", title_justify="left")
     shown.add_column("", overflow="fold")
     for name in arms:
         shown.add_column(plain(name) + (" (today)" if name == pathway.today else ""), justify="right", overflow="fold")
-    for topic, measure, unit in ROWS:
-        rows = figures[(figures["topic"] == topic) & (figures["measure"] == measure)]
-        for of in rows["of"].drop_duplicates():
-            own = rows[rows["of"] == of]
-            mark = ", source required" if topic == "cost" and (own["remark"] != "").any() else ""
-            label = f"{measure}{f': {of}' if of else ''} ({unit or pathway.time_unit}{mark})"
-            shown.add_row(plain(label), *(_cell(own[own["arm"] == name]) for name in arms))
+    rows = key_figures(pathway, figures)
+    for label in rows["label"].drop_duplicates():
+        own = rows[rows["label"] == label]
+        numbers = zip(own["arm"], own["value"], own["low"], own["high"], own["unit"], strict=True)
+        cells = {name: "\n".join(said(value, low, high, unit)) for name, value, low, high, unit in numbers}
+        shown.add_row(plain(label), *(cells.get(name, "–") for name in arms))
     console.print(shown)
-
-
-def _cell(row: pd.DataFrame) -> str:
-    if row.empty or row["value"].isna().all():
-        return "–"
-    value, low, high = (float(row[name].iloc[0]) for name in ("value", "low", "high"))
-    form = "{:.1%}" if row["unit"].iloc[0].startswith("share") else "{:,.1f}"
-    return f"{form.format(value)}\n{form.format(low)}–{form.format(high)}"
 
 
 @contextmanager

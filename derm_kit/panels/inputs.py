@@ -1,8 +1,10 @@
-"""Inputs that ipywidgets lacks: a threshold on a log scale, a list's choice, files of charts, the page's address."""
+"""Inputs that ipywidgets lacks: thresholds on a log scale, numbers with units, lists, files of charts, the address."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets as t
@@ -43,6 +45,25 @@ class ThresholdSlider(anywidget.AnyWidget):
         return stale
 
 
+class NumberSlider(anywidget.AnyWidget):
+    """A number with its unit, moved by mouse, keyboard or typed; `says` what `as_it_is` means."""
+
+    _esm = Path(__file__).with_name("number.js")
+
+    label = t.Unicode().tag(sync=True)
+    unit = t.Unicode().tag(sync=True)
+    says = t.Unicode().tag(sync=True)
+    min = t.Float(0.0).tag(sync=True)
+    max = t.Float(1.0).tag(sync=True)
+    step = t.Float(1.0).tag(sync=True)
+    value = t.Float(0.0).tag(sync=True)
+    as_it_is = t.Float(0.0)
+
+    @t.validate("value")
+    def _in_bounds(self, proposal: t.Bunch) -> float:
+        return min(max(float(proposal["value"]), self.min), self.max)
+
+
 class Picker(anywidget.AnyWidget):
     """Which case of the lists on the page was chosen last: the one whose button (`data-case`) was pressed."""
 
@@ -52,13 +73,30 @@ class Picker(anywidget.AnyWidget):
 
 
 class Keys(anywidget.AnyWidget):
-    """Single keys as shortcuts: `pressed` is the key and a number that counts the presses. Nothing while typing."""
+    """Single keys as shortcuts; nothing while typing. A message is sent for each, so that a busy kernel loses none.
+
+    `about` is the case that the page shows by now, `seen` the one that the browser said last to have on the screen:
+    whatever comes from the browser before it has said so was meant for that one. `then` is told of each key and of the
+    case that was on the screen when it was pressed.
+    """
 
     _esm = Path(__file__).with_name("keys.js")
 
     offered = t.List(t.Unicode()).tag(sync=True)
     on = t.Bool(True).tag(sync=True)
-    pressed = t.List(t.Unicode(), ["", ""]).tag(sync=True)
+    about = t.Unicode().tag(sync=True)
+    seen = t.Unicode()
+
+    def __init__(self, **traits: Any) -> None:  # noqa: ANN401 - of a widget
+        super().__init__(**traits)
+        self.then: Callable[[str, str], None] = lambda _key, _case: None
+        self.on_msg(lambda _, sent, __: self._take(sent))
+
+    def _take(self, sent: dict[str, Any]) -> None:
+        if "shown" in sent:
+            self.seen = str(sent["shown"])
+        elif sent.get("key") in self.offered:
+            self.then(str(sent["key"]), str(sent.get("case", "")))
 
 
 class Keeper(anywidget.AnyWidget):

@@ -23,6 +23,7 @@ STYLE = (
     "text{font:12px sans-serif;fill:#4c6272}.dk-axis{fill:none;stroke:#aeb7bd}.dk-line{fill:none;stroke:#2a6f97;"
     "stroke-width:2.5}.dk-other{fill:none;stroke:#8a5a00;stroke-width:2;stroke-dasharray:7 4}"
     ".dk-third{fill:none;stroke:#4c6272;stroke-width:1.5;stroke-dasharray:2 4}.dk-dot{fill:#b3261e}"
+    ".dk-fourth{fill:none;stroke:#00603f;stroke-width:2;stroke-dasharray:12 3 2 3}"
 )
 """What a kept chart needs to look like itself outside the page."""
 
@@ -37,7 +38,7 @@ class Series:
     name: str
     x: FloatArray
     y: FloatArray
-    kind: Literal["line", "other", "third", "dots"] = "line"
+    kind: Literal["line", "other", "third", "fourth", "dots"] = "line"
     low: FloatArray | None = None
     high: FloatArray | None = None
 
@@ -57,7 +58,10 @@ def chart_html(
     Points that are not finite are left out; `remark` says why where something is missing.
     """
     drawn = _svg(title, axes, series, x_range, y_range)
-    names = {"line": "full line", "other": "dashed line", "third": "dotted line", "dots": "dots"}
+    names = {
+        "line": "full line", "other": "dashed line", "third": "dotted line", "fourth": "dash-dotted line",
+        "dots": "dots",
+    }  # fmt: skip
     words = "; ".join(f"{names[s.kind]}: {s.name}" for s in series)
     words = words[:1].upper() + words[1:]
     kept = drawn.replace("<svg ", "<svg xmlns='http://www.w3.org/2000/svg' ", 1).replace(

@@ -62,8 +62,44 @@ def _missed(own: dict[tuple[str, str], Figure], measure: str, group: str) -> str
     return f"{figure.value:.1f} of {referred:,.0f} with {group} (between {low} and {high})"
 
 
+KEY = (
+    ("people", "way out", "per 1,000 referred"),
+    ("people", "false alarms", "per 1,000 referred"),
+    ("cancers", "missed", "per 1,000 referred"),
+    ("cancers", "missed and found later", "per 1,000 referred"),
+    ("cancers", "referral to treatment", "days, mean"),
+    ("clock", "within the limit", "share"),
+    ("wait", "median", ""),
+    ("clinic", "slots used", "share"),
+    ("cost", "cost of all stages", "GBP per referral"),
+)
+"""What arms are held beside each other by, in the order in which people ask."""
+
+
+def key_figures(pathway: Pathway, figures: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `measures.table` that KEY names, each with a label in words, in their order."""
+    rows = []
+    for topic, measure, unit in KEY:
+        own = figures[(figures["topic"] == topic) & (figures["measure"] == measure)]
+        marked = topic == "cost" and bool((own["remark"] != "").any())
+        for of in own["of"].drop_duplicates():
+            measured = f"{unit or pathway.time_unit}{', source required' if marked else ''}"
+            label = f"{measure}{f': {of}' if of else ''} ({measured})"
+            rows.append(own[own["of"] == of].assign(label=label[:1].upper() + label[1:]))
+    together: pd.DataFrame = pd.concat(rows, ignore_index=True)
+    return together
+
+
+def said(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
+    """A figure and its limits in words: shares in per cent, others with one decimal; a dash where there is none."""
+    if math.isnan(value):
+        return "–", ""
+    form = ".1%" if unit.startswith("share") else ",.1f"
+    return f"{value:{form}}", f"{low:{form}} to {high:{form}}"
+
+
 def remarks(outcomes: Outcomes) -> list[str]:
-    """What belongs beside every figure: growing queues, what intervals hold, inputs without source, what was assumed."""
+    """What belongs beside every figure: growing queues, what intervals hold, inputs without source, assumptions."""
     pathway = outcomes.pathway
     said = [sentence for arm in outcomes.arms for sentence in growing(outcomes, arm)]
     said.append(f"Intervals: {RANGE} ({outcomes.replications:,} replications, seed {outcomes.seed}).")

@@ -1,0 +1,74 @@
+"""Charts of a simulation: how long people wait, how queues go through the year, and where people go."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from derm_kit.panels.plots import Series, chart_html
+from derm_kit.panels.referral_setting import Found
+from derm_kit.panels.sankey import sankey_html
+from derm_kit.pathway.measures import backlogs, routes, waiting
+
+KINDS: Final[tuple[Literal["line", "other", "third", "fourth"], ...]] = ("line", "other", "third", "fourth")
+PER = 1_000
+
+
+def places(found: Found) -> list[str]:
+    """What a waiting-time curve can be drawn of: clocks, then stages at which somebody waits."""
+    pathway = found.outcomes.pathway
+    stages = [name for name, stage in pathway.stages.items() if stage.kind != "delay"]
+    return [*pathway.clocks, *stages]
+
+
+def waiting_html(found: Found, of: str) -> str:
+    """Share of people seen within each time, by arm; of a clock or a stage."""
+    curves = {arm: waiting(found.outcomes, arm) for arm in found.outcomes.arms}
+    own = {arm: frame[frame["name"] == of] for arm, frame in curves.items()}
+    some = {arm: frame for arm, frame in own.items() if len(frame)}
+    unit, clock = found.outcomes.pathway.time_unit, found.outcomes.pathway.clocks.get(of)
+    reach = max(
+        [10.0, *(float(frame["units"][frame["share"] < 0.995].max() + 2) for frame in some.values() if len(frame) > 1)]
+    )
+    series = [
+        Series(arm, frame["units"].to_numpy(float), frame["share"].to_numpy(float), kind)
+        for (arm, frame), kind in zip(some.items(), KINDS, strict=False)
+    ]
+    words = f"The standard: {clock.target.value:.0%} within {clock.limit:g} {unit}." if clock else ""
+    if clock and series:
+        limit = float(clock.limit)
+        if limit <= reach:
+            dots = np.array([limit]), np.array([float(clock.target.value)])
+            series.append(Series("the standard", *dots, "dots"))
+    table = pd.concat([frame.assign(arm=arm) for arm, frame in some.items()]) if some else pd.DataFrame()
+    numbers = table[["arm", "units", "share"]].rename(columns={"units": unit}) if len(table) else table
+    return chart_html(
+        f"Waits: {of}", (unit, "share seen within"), series, numbers, x_range=(0, reach),
+        remark=words if some else f"Nobody comes to {of} in these arms.",
+    )  # fmt: skip
+
+
+def backlog_html(found: Found, of: str) -> str:
+    """People who wait at a stage through the year, by arm."""
+    own = {
+        arm: frame[frame["stage"] == of] for arm in found.outcomes.arms if len(frame := backlogs(found.outcomes, arm))
+    }
+    some = {arm: frame for arm, frame in own.items() if len(frame)}
+    series = [
+        Series(arm, np.arange(len(frame)) / 7.0, frame["value"].to_numpy(float), kind)
+        for (arm, frame), kind in zip(some.items(), KINDS, strict=False)
+    ]
+    highest = max([1.0, *(float(frame["value"].max()) for frame in some.values())])
+    weeks = max([1.0, *(len(frame) / 7 for frame in some.values())])
+    numbers = pd.concat([frame.iloc[::7].assign(arm=arm) for arm, frame in some.items()]) if some else pd.DataFrame()
+    return chart_html(
+        f"Waiting at {of}", ("weeks from the start", "people"), series, numbers, x_range=(0, weeks),
+        y_range=(0, highest * 1.05), remark="" if some else f"Nobody waits at {of} in these arms.",
+    )  # fmt: skip
+
+
+def routes_html(found: Found, arm: str) -> str:
+    """Where people go in one arm, per 1,000 referred."""
+    return sankey_html(routes(found.outcomes, arm), f"Routes: {arm}", PER, f"per {PER:,} people referred")

@@ -1,0 +1,228 @@
+"""The widgets of the simulation page and where they stand; what they do is wired in `referral`."""
+
+from __future__ import annotations
+
+from html import escape
+
+import ipywidgets as w
+
+from derm_kit.lesions import FLAGGED, LesionType
+from derm_kit.panels.dropzone import DropZone
+from derm_kit.panels.inputs import Address, Keeper, NumberSlider, ThresholdSlider
+from derm_kit.panels.parts import page, section
+from derm_kit.panels.referral_setting import Opened
+from derm_kit.pathway.definition import presets
+from derm_kit.pathway.scenario import Scenario
+from derm_kit.pathway.stages import SlotsStage
+
+LARGEST_FILE = 1_000_000
+REPLICATIONS = (50, 200, 500, 1_000)
+SHOWN = (
+    "headline",
+    "arms",
+    "missed",
+    "load",
+    "costs",
+    "waits",
+    "queue",
+    "routes",
+    "enough",
+    "kept",
+    "remarks",
+    "files",
+)
+
+
+class Controls:
+    """Inputs by name; `shown` are places for HTML by name (SHOWN)."""
+
+    def __init__(self) -> None:
+        self.pathway = w.Dropdown(options=presets(), description="Pathway")
+        self.upload = DropZone(
+            words="A pathway of your own: drop its YAML file here, or", label="Choose a YAML file",
+            accept=".yaml,.yml", largest=LARGEST_FILE,
+        )  # fmt: skip
+        self.about = w.HTML()
+        self.arms: dict[str, w.Checkbox] = {}
+        self.arms_box = _box("dk-arms-choice")
+        self.per_week = NumberSlider(label="Referrals", unit="a week")
+        self.uptake = NumberSlider(label="Uptake of a new arm", unit="per cent of people", max=100.0)
+        self.groups: dict[str, NumberSlider] = {}
+        self.slots: dict[str, NumberSlider] = {}
+        self.people_box, self.clinics_box = _box("dk-numbers"), _box("dk-numbers")
+        self.thresholds = {kind: ThresholdSlider(label=kind.label) for kind in FLAGGED}
+        self.margin = NumberSlider(label="Second read near a threshold", unit="per cent below it", max=95.0, step=5.0)
+        self.policy_box = _box("dk-numbers", *self.thresholds.values(), self.margin)
+        self.replications = w.Dropdown(options=REPLICATIONS, value=200, description="Simulated years")
+        self.seed = w.BoundedIntText(min=0, max=2**31 - 1, value=1, description="Seed")
+        self.back = _second("Back to the pathway as it is")
+        self.progress = w.FloatProgress(min=0, max=1, description="Simulating")
+        self.cancel = _second("Stop")
+        self.working = w.HBox([self.progress, self.cancel])
+        self.working.add_class("dk-working")
+        self.waits_of = w.Dropdown(description="Waits for")
+        self.queue_of = w.Dropdown(description="Queue at")
+        self.routes_of = w.Dropdown(description="Routes in")
+        self.enough_arm = w.Dropdown(description="Arm")
+        self.enough_stage = w.Dropdown(description="Slots at")
+        self.enough_clock = w.Dropdown(description="To hold")
+        self.enough_target = w.BoundedFloatText(min=1, max=100, step=1, value=80, description="Per cent within")
+        self.find = w.Button(description="How many slots do I need?")
+        self.name = w.Text(description="Name", placeholder="for example: two more clinics", continuous_update=False)
+        self.keep = w.Button(description="Keep this scenario")
+        self.kept = w.SelectMultiple(description="Compare", rows=5)
+        self.open_kept = _second("Open the first chosen")
+        self.make_files = _second("Make files of the tables (CSV)")
+        self.address, self._keeper = Address(), Keeper()
+        self.shown = {name: w.HTML() for name in SHOWN}
+
+    def frame(self, notice: w.HTML, policy: w.Widget, *more: w.Widget) -> w.VBox:
+        """The page, in the order in which somebody who plans a service thinks; `policy` says which one
+        it starts from; `more` are sections before the files.
+        """
+        shown = self.shown
+        left = w.VBox([
+            section("Pathway and arms", self.pathway, self.arms_box, self.about, self.upload),
+            section("People", self.people_box),
+            section("Policy", policy, self.policy_box),
+            section("Clinics", self.clinics_box, self.back),
+            section("Simulation", self.replications, self.seed),
+        ])  # fmt: skip
+        right = w.VBox([
+            section("What would follow", self.working, shown["headline"]),
+            section("Arms beside each other", shown["arms"]),
+        ])  # fmt: skip
+        columns = w.Box([left, right])
+        columns.add_class("dk-columns")
+        charts = w.Box([
+            w.VBox([self.waits_of, shown["waits"]]), w.VBox([self.queue_of, shown["queue"]]),
+        ])  # fmt: skip
+        charts.add_class("dk-charts")
+        charts.add_class("dk-charts-large")
+        seek = _box("dk-numbers", self.enough_arm, self.enough_stage, self.enough_clock, self.enough_target)
+        return page(
+            "Simulate referrals",
+            "Who waits, who is seen, which cancers are found late, and what it costs, when a threshold or a clinic "
+            "moves.",
+            self.address, self._keeper, notice, columns,
+            section("Waits and queues", charts),
+            section("Where people go", self.routes_of, shown["routes"]),
+            section("Cancers missed at first", shown["missed"]),
+            section("Load on each stage", shown["load"]),
+            section("How many slots do I need?", seek, self.find, shown["enough"]),
+            section("Cost and staff time", shown["costs"]),
+            *more,
+            section("Scenarios", self.name, self.keep, self.kept, self.open_kept, shown["kept"]),
+            section("What these figures rest on", shown["remarks"], self.make_files, shown["files"]),
+        )  # fmt: skip
+
+    def offer(self, opened: Opened) -> None:
+        """Inputs for what the pathway has."""
+        pathway = opened.pathway
+        self.arms = {
+            name: w.Checkbox(
+                value=True,
+                indent=False,
+                description=f"{name}{': ' + arm.title if arm.title else ''}",
+                disabled=arm.today,
+            )
+            for name, arm in pathway.arms.items()
+        }
+        self.arms_box.children = tuple(self.arms.values())
+        per_week = float(pathway.referrals.per_week.value)
+        _range(self.per_week, per_week, 4)
+        self.groups = {}
+        for group, members in pathway.target_groups.items():
+            share = 100 * sum(float(pathway.conditions[name].share.value) for name in members)
+            slider = NumberSlider(label=f"Share with {group}", unit="per cent of referrals", step=0.1)
+            _range(slider, round(share, 4), 3, highest=100.0)
+            self.groups[group] = slider
+        self.people_box.children = (self.per_week, *self.groups.values(), self.uptake)
+        self.slots = {}
+        for name, stage in pathway.stages.items():
+            if isinstance(stage, SlotsStage):
+                slider = NumberSlider(label=stage.title or name, unit="slots a week")
+                _range(slider, float(sum(stage.slots.values())), 3)
+                self.slots[name] = slider
+        self.clinics_box.children = tuple(self.slots.values())
+        self.policy_box.layout.display = "" if pathway.reads_policy else "none"
+        for kind, slider in self.thresholds.items():
+            slider.layout.display = "" if kind in opened.policy.thresholds else "none"
+        self.enough_arm.options = list(pathway.arms)
+        self.enough_stage.options = list(self.slots)
+        self.enough_clock.options = list(pathway.clocks)
+        self.routes_of.options = list(pathway.arms)
+        waits = [*pathway.clocks, *(n for n, s in pathway.stages.items() if s.kind != "delay")]
+        self.waits_of.options = waits
+        self.queue_of.options = [name for name in waits if name not in pathway.clocks]
+        self.about.value = f"<p>{escape(opened.pathway.summary)}</p>"
+
+    def show(self, scenario: Scenario, opened: Opened) -> None:
+        """The inputs as they are set."""
+        pathway, policy = scenario.pathway(opened.pathway), scenario.policy(opened.policy)
+        self.per_week.value = float(pathway.referrals.per_week.value)
+        for group, slider in self.groups.items():
+            members = pathway.target_groups[group]
+            slider.value = round(100 * sum(float(pathway.conditions[name].share.value) for name in members), 4)
+        self.uptake.value = 100 * (1.0 if scenario.uptake is None else scenario.uptake)
+        for name, slider in self.slots.items():
+            stage = pathway.stages[name]
+            slider.value = float(sum(stage.slots.values())) if isinstance(stage, SlotsStage) else 0.0
+        for kind, slider in self.thresholds.items():
+            slider.value = policy.thresholds.get(kind, 1.0)
+        self.margin.value = round(100 * policy.second_read_margin, 4)
+        for name, box in self.arms.items():
+            box.value = not scenario.arms or name in scenario.arms
+        if scenario.replications not in self.replications.options:
+            self.replications.options = sorted({*REPLICATIONS, scenario.replications})
+        self.replications.value, self.seed.value = scenario.replications, scenario.seed
+
+    def read(self, opened: Opened) -> Scenario:
+        """What the inputs say, beside the pathway and the policy as they are."""
+        before, policy = opened.pathway, opened.policy
+        groups = {group: slider.value / 100 for group, slider in self.groups.items() if _moved(slider)}
+        slots = {name: round(slider.value) for name, slider in self.slots.items() if _moved(slider)}
+        thresholds: dict[LesionType, float] = {
+            kind: self.thresholds[kind].value
+            for kind, value in policy.thresholds.items()
+            if abs(self.thresholds[kind].value - value) > 1e-12
+        }
+        margin = self.margin.value / 100
+        chosen = tuple(name for name, box in self.arms.items() if box.value)
+        return Scenario(
+            per_week=self.per_week.value if _moved(self.per_week) else None,
+            groups=groups,
+            slots=slots,
+            uptake=self.uptake.value / 100 if self.uptake.value < 100 else None,
+            thresholds=thresholds if before.reads_policy else {},
+            second_read_margin=margin
+            if before.reads_policy and abs(margin - policy.second_read_margin) > 1e-9
+            else None,
+            arms=() if len(chosen) == len(self.arms) else chosen,
+            replications=self.replications.value,
+            seed=self.seed.value,
+        )
+
+
+def _range(slider: NumberSlider, value: float, times: float, highest: float = 1e6) -> None:
+    """From 0 to `times` the value as it is, which the slider says and `_moved` remembers."""
+    slider.max = min(max(times * value, 10 * slider.step), highest)
+    slider.value = value
+    slider.says = f"{value:,.6g} in the pathway as it is"
+    slider.as_it_is = value
+
+
+def _moved(slider: NumberSlider) -> bool:
+    return abs(slider.value - slider.as_it_is) > 1e-9
+
+
+def _second(words: str) -> w.Button:
+    button = w.Button(description=words)
+    button.add_class("dk-second")
+    return button
+
+
+def _box(name: str, *children: w.Widget) -> w.VBox:
+    box = w.VBox(children)
+    box.add_class(name)
+    return box

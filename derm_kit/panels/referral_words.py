@@ -1,0 +1,132 @@
+"""What a simulation found, as escaped HTML: sentences first, then tables beside today's arm."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from derm_kit.panels.parts import notice_html
+from derm_kit.panels.referral_setting import Found
+from derm_kit.panels.tables import download_html, table_html
+from derm_kit.pathway.capacity import growing, load
+from derm_kit.pathway.measures import missed_parts
+from derm_kit.pathway.words import headline, key_figures, remarks, said
+
+NUMBERS = ["value", "low", "high", "change", "change_low", "change_high"]
+
+
+def headline_html(found: Found) -> str:
+    """One sentence an arm, today's first, then queues that grow."""
+    outcomes = found.outcomes
+    lines = "".join(f"<li>{escape(headline(outcomes, arm, found.figures))}</li>" for arm in _today_first(found))
+    grows = [sentence for arm in outcomes.arms for sentence in growing(outcomes, arm)]
+    warned = notice_html("warning", *grows) if grows else ""
+    first = "" if found.whole else "<p class='dk-hint'>First figures; they settle as more years are simulated.</p>"
+    return f"<ul class='dk-headlines'>{lines}</ul>{first}{warned}"
+
+
+def comparison_html(found: Found) -> str:
+    """Key figures with their range, each arm in a column, and its change against today's below."""
+    pathway, rows = found.outcomes.pathway, key_figures(found.outcomes.pathway, found.figures)
+    arms, lines = _today_first(found), []
+    for label in rows["label"].drop_duplicates():
+        own = rows[rows["label"] == label]
+        by_arm = dict(zip(own["arm"], own[NUMBERS].to_numpy(np.float64).tolist(), strict=True))
+        unit = str(own["unit"].iloc[0])
+        cells = "".join(f"<td>{_cell(by_arm[arm], unit) if arm in by_arm else '–'}</td>" for arm in arms)
+        lines.append(f"<tr><th scope='row'>{escape(label)}</th>{cells}</tr>")
+    heads = "".join(f"<th scope='col'>{escape(arm)}{' (today)' if arm == pathway.today else ''}</th>" for arm in arms)
+    caption = (
+        "Mean over simulated years; in brackets what 95 % of the years lie between; below it the change from today."
+    )
+    return (
+        f"<div class='dk-scroll' tabindex='0' role='region' aria-label='Arms beside each other'>"
+        f"<table class='dk-table dk-arms'><caption>{caption}</caption><thead><tr><td></td>{heads}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table></div>{download_html(found.figures, 'all-figures')}"
+    )
+
+
+def _cell(numbers: list[float], unit: str) -> str:
+    value, limits = said(numbers[0], numbers[1], numbers[2], unit)
+    change, between = said(numbers[3], numbers[4], numbers[5], unit)
+    cell = f"<span class='dk-number'>{value}</span>{f'<br>({limits})' if limits else ''}"
+    if not between:
+        return cell
+    signed = f"change {'' if change.startswith('-') else '+'}{change} ({between})".replace("-", "−")
+    return f"{cell}<br><span class='dk-source'>{signed}</span>"
+
+
+def missed_html(found: Found) -> str:
+    """Cancers that leave untreated the first time, and what their range comes from: the cohort's size, or chance."""
+    parts = []
+    for arm in _today_first(found):
+        frame = missed_parts(found.outcomes, arm)
+        for row in frame.to_dict("records"):
+            limits = {
+                name: f"{row[f'{name}low']:.0f} to {row[f'{name}high']:.0f}" for name in ("", "cohort_", "chance_")
+            }
+            parts.append(
+                {
+                    "arm": arm,
+                    "cancers": row["group"],
+                    "referred a year": f"{row['referred']:,.0f}",
+                    "missed at first": f"{row['missed']:.1f}",
+                    "in 95 % of years": limits[""],
+                    "from the cohort's size alone": limits["cohort_"],
+                    "from chance alone": limits["chance_"],
+                }
+            )
+    words = (
+        "Missed at first: left the pathway untreated, whoever sent them away. Some are referred again and found later; "
+        "the delay is in the figures above."
+    )
+    return f"<p>{words}</p>{table_html(pd.DataFrame(parts), 'Cancers missed at first, a simulated year')}"
+
+
+def load_html(found: Found) -> str:
+    """What comes to each stage and what it can do, a week."""
+    outcomes, parts = found.outcomes, []
+    for arm in _today_first(found):
+        frame = load(outcomes.pathway, arm, outcomes.run, outcomes.policy)
+        for row in frame[frame["demand"] > 0].to_dict("records"):
+            parts.append(
+                {
+                    "arm": arm,
+                    "stage": row["stage"],
+                    "needed a week": f"{row['demand']:,.0f} {row['unit']}",
+                    "offered a week": f"{row['capacity']:,.0f} {row['unit']}",
+                    "use": f"{row['use']:.0%}",
+                    "remark": row["remark"] or "keeps up",
+                }
+            )
+    caption = "Load on each stage at the mean, holidays taken off; people referred again later are not in it."
+    return table_html(pd.DataFrame(parts), caption)
+
+
+def costs_html(found: Found) -> str:
+    """Cost by stage and staff time, for each arm, with the mark of what has no source."""
+    rows = found.figures[found.figures["topic"].isin(["cost", "staff"])]
+    arms = _today_first(found)
+    lines = []
+    for (topic, measure, of, unit), own in rows.groupby(["topic", "measure", "of", "unit"], sort=False):
+        cells = own.set_index("arm")
+        remark = "source required" if (own["remark"] != "").any() else "published price"
+        what = str(of) or str(measure)
+        line = {"": f"{what} ({unit!s})" if str(topic) == "cost" else f"{what}'s time ({unit!s})"}
+        line |= {arm: "–" if arm not in cells.index else f"{cells.loc[arm, 'value']:,.2f}" for arm in arms}
+        lines.append(line | {"source": remark})
+    return table_html(pd.DataFrame(lines), "Cost and staff time per referral, at the mean")
+
+
+def remarks_html(found: Found) -> str:
+    """What belongs beside every figure."""
+    growth = {sentence for arm in found.outcomes.arms for sentence in growing(found.outcomes, arm)}
+    said_once = [sentence for sentence in remarks(found.outcomes) if sentence not in growth]
+    return "".join(f"<p class='dk-hint'>{escape(sentence)}</p>" for sentence in said_once)
+
+
+def _today_first(found: Found) -> list[str]:
+    today = found.outcomes.pathway.today
+    return sorted(found.outcomes.arms, key=lambda arm: arm != today)
