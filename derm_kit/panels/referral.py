@@ -23,6 +23,7 @@ from derm_kit.panels.referral_setting import Found, Opened, look
 from derm_kit.panels.referral_words import (
     comparison_html,
     costs_html,
+    glance_html,
     headline_html,
     load_html,
     missed_html,
@@ -276,8 +277,8 @@ class ReferralPanel(Panel):
         self.found = found
         shown = self.controls.shown
         for name, html in (
-            ("headline", headline_html), ("arms", comparison_html), ("missed", missed_html), ("load", load_html),
-            ("costs", costs_html), ("remarks", remarks_html),
+            ("headline", headline_html), ("glance", glance_html), ("arms", comparison_html), ("missed", missed_html),
+            ("load", load_html), ("costs", costs_html), ("remarks", remarks_html),
         ):  # fmt: skip
             shown[name].value = html(found)
         for draw in (self._draw_waits, self._draw_queue, self._draw_routes):

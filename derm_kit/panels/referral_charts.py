@@ -12,15 +12,9 @@ from derm_kit.panels.referral_setting import Found
 from derm_kit.panels.sankey import sankey_html
 from derm_kit.pathway.measures import backlogs, routes, waiting
 
-KINDS: Final[tuple[Literal["line", "other", "third", "fourth"], ...]] = ("line", "other", "third", "fourth")
+Kind = Literal["line", "other", "third", "fourth"]
+KINDS: Final[tuple[Kind, ...]] = ("line", "other", "third", "fourth")
 PER = 1_000
-
-
-def places(found: Found) -> list[str]:
-    """What a waiting-time curve can be drawn of: clocks, then stages at which somebody waits."""
-    pathway = found.outcomes.pathway
-    stages = [name for name, stage in pathway.stages.items() if stage.kind != "delay"]
-    return [*pathway.clocks, *stages]
 
 
 def waiting_html(found: Found, of: str) -> str:
@@ -33,8 +27,8 @@ def waiting_html(found: Found, of: str) -> str:
         [10.0, *(float(frame["units"][frame["share"] < 0.995].max() + 2) for frame in some.values() if len(frame) > 1)]
     )
     series = [
-        Series(arm, frame["units"].to_numpy(float), frame["share"].to_numpy(float), kind)
-        for (arm, frame), kind in zip(some.items(), KINDS, strict=False)
+        Series(arm, frame["units"].to_numpy(float), frame["share"].to_numpy(float), _kind(found, arm))
+        for arm, frame in some.items()
     ]
     words = f"The standard: {clock.target.value:.0%} within {clock.limit:g} {unit}." if clock else ""
     if clock and series:
@@ -57,8 +51,8 @@ def backlog_html(found: Found, of: str) -> str:
     }
     some = {arm: frame for arm, frame in own.items() if len(frame)}
     series = [
-        Series(arm, np.arange(len(frame)) / 7.0, frame["value"].to_numpy(float), kind)
-        for (arm, frame), kind in zip(some.items(), KINDS, strict=False)
+        Series(arm, np.arange(len(frame)) / 7.0, frame["value"].to_numpy(float), _kind(found, arm))
+        for arm, frame in some.items()
     ]
     highest = max([1.0, *(float(frame["value"].max()) for frame in some.values())])
     weeks = max([1.0, *(len(frame) / 7 for frame in some.values())])
@@ -72,3 +66,8 @@ def backlog_html(found: Found, of: str) -> str:
 def routes_html(found: Found, arm: str) -> str:
     """Where people go in one arm, per 1,000 referred."""
     return sankey_html(routes(found.outcomes, arm), f"Routes: {arm}", PER, f"per {PER:,} people referred")
+
+
+def _kind(found: Found, arm: str) -> Kind:
+    """How an arm's line is drawn: the same in every chart."""
+    return KINDS[list(found.outcomes.pathway.arms).index(arm) % len(KINDS)]

@@ -14,11 +14,13 @@ from derm_kit.panels.referral_setting import Opened
 from derm_kit.pathway.definition import presets
 from derm_kit.pathway.scenario import Scenario
 from derm_kit.pathway.stages import SlotsStage
+from derm_kit.triage.guarantee import rounded_down
 
 LARGEST_FILE = 1_000_000
 REPLICATIONS = (50, 200, 500, 1_000)
 SHOWN = (
     "headline",
+    "glance",
     "arms",
     "missed",
     "load",
@@ -89,9 +91,10 @@ class Controls:
             section("Simulation", self.replications, self.seed),
         ])  # fmt: skip
         right = w.VBox([
-            section("What would follow", self.working, shown["headline"]),
-            section("Arms beside each other", shown["arms"]),
+            section("What would follow", shown["headline"], self.working),
+            section("At a glance", shown["glance"]),
         ])  # fmt: skip
+        right.add_class("dk-stays")
         columns = w.Box([left, right])
         columns.add_class("dk-columns")
         charts = w.Box([
@@ -105,6 +108,7 @@ class Controls:
             "Who waits, who is seen, which cancers are found late, and what it costs, when a threshold or a clinic "
             "moves.",
             self.address, self._keeper, notice, columns,
+            section("Arms beside each other", shown["arms"]),
             section("Waits and queues", charts),
             section("Where people go", self.routes_of, shown["routes"]),
             section("Cancers missed at first", shown["missed"]),
@@ -147,14 +151,17 @@ class Controls:
         self.clinics_box.children = tuple(self.slots.values())
         self.policy_box.layout.display = "" if pathway.reads_policy else "none"
         for kind, slider in self.thresholds.items():
-            slider.layout.display = "" if kind in opened.policy.thresholds else "none"
-        self.enough_arm.options = list(pathway.arms)
-        self.enough_stage.options = list(self.slots)
-        self.enough_clock.options = list(pathway.clocks)
-        self.routes_of.options = list(pathway.arms)
+            threshold = opened.policy.thresholds.get(kind)
+            slider.layout.display = "none" if threshold is None else ""
+            if threshold is not None:
+                slider.worth = f"<p class='dk-hint'>threshold; {rounded_down(threshold)} in the policy as it is</p>"
+        _choose_from(self.enough_arm, list(pathway.arms))
+        _choose_from(self.enough_stage, list(self.slots))
+        _choose_from(self.enough_clock, list(pathway.clocks))
+        _choose_from(self.routes_of, list(pathway.arms))
         waits = [*pathway.clocks, *(n for n, s in pathway.stages.items() if s.kind != "delay")]
-        self.waits_of.options = waits
-        self.queue_of.options = [name for name in waits if name not in pathway.clocks]
+        _choose_from(self.waits_of, waits)
+        _choose_from(self.queue_of, [name for name in waits if name not in pathway.clocks])
         self.about.value = f"<p>{escape(opened.pathway.summary)}</p>"
 
     def show(self, scenario: Scenario, opened: Opened) -> None:
@@ -202,6 +209,13 @@ class Controls:
             replications=self.replications.value,
             seed=self.seed.value,
         )
+
+
+def _choose_from(choice: w.Dropdown, options: list[str]) -> None:
+    """Other options; what was chosen stays where it is one of them, else the first is chosen."""
+    before = choice.value
+    choice.options = options
+    choice.value = before if before in options else options[0] if options else None
 
 
 def _range(slider: NumberSlider, value: float, times: float, highest: float = 1e6) -> None:

@@ -42,9 +42,30 @@ def comparison_html(found: Found) -> str:
         "Mean over simulated years; in brackets what 95 % of the years lie between; below it the change from today."
     )
     return (
-        f"<div class='dk-scroll' tabindex='0' role='region' aria-label='Arms beside each other'>"
+        f"<div class='dk-scroll dk-tall' tabindex='0' role='region' aria-label='Arms beside each other'>"
         f"<table class='dk-table dk-arms'><caption>{caption}</caption><thead><tr><td></td>{heads}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div>{download_html(found.figures, 'all-figures')}"
+    )
+
+
+GLANCE = ("missed", "false alarms", "within the limit", "slots used", "cost of all stages")
+
+
+def glance_html(found: Found) -> str:
+    """The means of the figures that people ask for first, each arm in a column."""
+    rows = key_figures(found.outcomes.pathway, found.figures)
+    rows = rows[rows["measure"].isin(GLANCE)]
+    arms, lines = _today_first(found), []
+    for label in rows["label"].drop_duplicates():
+        own = rows[rows["label"] == label]
+        unit = str(own["unit"].iloc[0])
+        means = dict(zip(own["arm"], own["value"].astype(float), strict=True))
+        cells = "".join(f"<td>{said(means[arm], 0, 0, unit)[0] if arm in means else '–'}</td>" for arm in arms)
+        lines.append(f"<tr><th scope='row'>{escape(label)}</th>{cells}</tr>")
+    heads = "".join(f"<th scope='col'>{escape(arm)}</th>" for arm in arms)
+    return (
+        "<table class='dk-table dk-glance'><caption>Means; ranges and changes stand below</caption>"
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
 
 
@@ -71,16 +92,17 @@ def missed_html(found: Found) -> str:
                 {
                     "arm": arm,
                     "cancers": row["group"],
-                    "referred a year": f"{row['referred']:,.0f}",
-                    "missed at first": f"{row['missed']:.1f}",
-                    "in 95 % of years": limits[""],
-                    "from the cohort's size alone": limits["cohort_"],
-                    "from chance alone": limits["chance_"],
+                    "referred": f"{row['referred']:,.0f}",
+                    "missed": f"{row['missed']:.1f}",
+                    "95 % of years": limits[""],
+                    "cohort alone": limits["cohort_"],
+                    "chance alone": limits["chance_"],
                 }
             )
     words = (
         "Missed at first: left the pathway untreated, whoever sent them away. Some are referred again and found later; "
-        "the delay is in the figures above."
+        "the delay is in the figures above. “Cohort alone” is the range that the number of scored cases leaves open, "
+        "“chance alone” that of who happens to be referred and how it goes."
     )
     return f"<p>{words}</p>{table_html(pd.DataFrame(parts), 'Cancers missed at first, a simulated year')}"
 
@@ -108,15 +130,13 @@ def load_html(found: Found) -> str:
 def costs_html(found: Found) -> str:
     """Cost by stage and staff time, for each arm, with the mark of what has no source."""
     rows = found.figures[found.figures["topic"].isin(["cost", "staff"])]
-    arms = _today_first(found)
-    lines = []
+    arms, lines = _today_first(found), []
     for (topic, measure, of, unit), own in rows.groupby(["topic", "measure", "of", "unit"], sort=False):
-        cells = own.set_index("arm")
-        remark = "source required" if (own["remark"] != "").any() else "published price"
+        means = dict(zip(own["arm"], own["value"].astype(float), strict=True))
         what = str(of) or str(measure)
         line = {"": f"{what} ({unit!s})" if str(topic) == "cost" else f"{what}'s time ({unit!s})"}
-        line |= {arm: "–" if arm not in cells.index else f"{cells.loc[arm, 'value']:,.2f}" for arm in arms}
-        lines.append(line | {"source": remark})
+        line |= {arm: f"{means[arm]:,.2f}" if arm in means else "–" for arm in arms}
+        lines.append(line | {"source": "source required" if (own["remark"] != "").any() else "published"})
     return table_html(pd.DataFrame(lines), "Cost and staff time per referral, at the mean")
 
 

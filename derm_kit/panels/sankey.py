@@ -46,7 +46,7 @@ def sankey_html(flows: pd.DataFrame, title: str, per: float, unit: str) -> str:
     link = base64.b64encode(kept.encode()).decode()
     file = title.lower().replace(" ", "-").replace(":", "")
     back = len(drawn) - len(ahead)
-    more = f" {back} ways back to an earlier stage stand in the table only." if back else ""
+    more = f" Ways back to an earlier stage, which only the table shows: {back}." if back else ""
     heads = {"source": "from", "target": "of them with a target condition"}
     return (
         f"<figure class='dk-chart dk-sankey'><div class='dk-scroll' tabindex='0' role='region' "
@@ -60,22 +60,33 @@ def sankey_html(flows: pd.DataFrame, title: str, per: float, unit: str) -> str:
 
 def _columns(flows: pd.DataFrame) -> dict[str, int]:
     """Column of each place: one after the last that leads to it, ways back left out; ways out stand in the last."""
-    pairs = list(zip(flows["source"], flows["to"], strict=True))
-    seen: dict[str, int] = {"referral": 0}
-    order = ["referral"]
-    for place in order:
-        for source, to in pairs:
-            if source == place and to not in seen:
-                seen[to] = 1
-                order.append(to)
-    sources = {source for source, _ in pairs}
+    onward: dict[str, list[str]] = {}
+    for source, to in zip(flows["source"], flows["to"], strict=True):
+        onward.setdefault(source, []).append(to)
+    order = _in_order("referral", onward)
     column = dict.fromkeys(order, 0)
-    for _ in order:
-        for source, to in pairs:
-            if order.index(source) < order.index(to):
-                column[to] = max(column[to], min(column[source] + 1, len(order)))
-    last = max(column.values(), default=0)
-    return {name: at if name in sources else last for name, at in column.items()}
+    for place in order:
+        for to in onward.get(place, []):
+            if order.index(to) > order.index(place):
+                column[to] = max(column[to], column[place] + 1)
+    last = max(column.values())
+    return {name: at if name in onward else last for name, at in column.items()}
+
+
+def _in_order(start: str, onward: dict[str, list[str]]) -> list[str]:
+    """Places so that ways lead to later ones, but for those that close a loop (depth first; Tarjan, 1972)."""
+    done: list[str] = []
+    seen: set[str] = set()
+
+    def visit(place: str) -> None:
+        seen.add(place)
+        for to in onward.get(place, []):
+            if to not in seen:
+                visit(to)
+        done.append(place)
+
+    visit(start)
+    return done[::-1]
 
 
 def _svg(flows: pd.DataFrame, column: dict[str, int], title: str, per: float) -> str:

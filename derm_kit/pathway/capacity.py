@@ -56,7 +56,7 @@ def load(pathway: Pathway, arm: str, run: ScoreRun | None = None, policy: Triage
         else:
             continue
         grows = max(0.0, demand - capacity) / each if each else 0.0
-        remark = "" if not grows else f"less than what comes: its queue grows by {grows:,.1f} people a week"
+        remark = "" if not grows else f"queue grows by {grows:,.1f} people a week"
         use = demand / capacity if capacity else (np.inf if demand else np.nan)
         rows.append((name, unit, demand, capacity, use, grows, remark))
     return pd.DataFrame(rows, columns=["stage", "unit", "demand", "capacity", "use", "grows_by", "remark"])

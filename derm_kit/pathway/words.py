@@ -48,7 +48,7 @@ def headline(outcomes: Outcomes, arm: str, figures: pd.DataFrame) -> str:
     groups = outcomes.pathway.target_groups
     if round(advised) == 0:
         missed = "; ".join(_missed(own, "missed", group) for group in groups)
-        return f"{arm}: nobody would leave on the model's word alone. Sent away untreated at first: {missed}."
+        return f"{arm}: nobody would leave unseen by a person. Sent away untreated at first: {missed}."
     missed = "; ".join(_missed(own, "missed, left with advice", group) for group in groups)
     return (
         f"{arm}: about {advised:,.0f} of {PER:,} people would leave the pathway with safety-netting advice. Among them "
