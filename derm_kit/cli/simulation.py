@@ -149,7 +149,7 @@ def _write(outcomes: Outcomes, figures: pd.DataFrame, out: Path, *, people: bool
         "load": _arms_together(loads),
     }
     if people:
-        tables |= {f"people {name}": outcomes.people(name) for name in outcomes.arms}
+        tables |= {f"people {name}": _moments_in_words(outcomes.people(name)) for name in outcomes.arms}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, frame in tables.items():
@@ -167,6 +167,12 @@ def _write(outcomes: Outcomes, figures: pd.DataFrame, out: Path, *, people: bool
             next_step="Name another folder.",
         ) from None
     console.print(f"Tables, pathway and policy: {escape(str(out))}")
+
+
+def _moments_in_words(people: pd.DataFrame) -> pd.DataFrame:
+    """Moments to the second, nothing where there is none."""
+    moments = people.select_dtypes("datetime").columns
+    return people.assign(**{name: people[name].dt.strftime("%Y-%m-%d %H:%M:%S").fillna("") for name in moments})
 
 
 def _arms_together(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

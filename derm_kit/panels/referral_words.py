@@ -123,7 +123,7 @@ def load_html(found: Found) -> str:
                     "remark": row["remark"] or "keeps up",
                 }
             )
-    caption = "Load on each stage at the mean, holidays taken off; people referred again later are not in it."
+    caption = "Load on each stage at the mean, holidays taken off, people referred again included"
     return table_html(pd.DataFrame(parts), caption)
 
 

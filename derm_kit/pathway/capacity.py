@@ -31,7 +31,7 @@ def load(pathway: Pathway, arm: str, run: ScoreRun | None = None, policy: Triage
     """What comes to each stage with a capacity and what it can do, a week, at the mean over the counted days.
 
     Columns: stage, unit ("slots" or "minutes"), demand, capacity, use (demand / capacity), grows_by (people a week by
-    which its queue grows; 0 where it keeps up), remark. Those who are referred again later are not in it.
+    which its queue grows; 0 where it keeps up), remark. Those who are referred again are in it.
     """
     plan, counted = (
         plan_of(pathway, arm),

@@ -8,11 +8,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
-from derm_kit.errors import PathwayError, printable
 from derm_kit.lesions import LesionType
-from derm_kit.pathway.graph import broken_rule
 from derm_kit.pathway.quantities import Amount, Number, Part, Quantity, Share
-from derm_kit.pathway.stages import Calendar, Count, Exit, Name, Referrals, Stage, To, Week
+from derm_kit.pathway.refusals import in_plain_words, near, refusal
+from derm_kit.pathway.rules import broken_rule
+from derm_kit.pathway.stages import Calendar, Count, Exit, Name, Referrals, Stage, Text, To, Week
+from derm_kit.pathway.valuation import Economics
 from derm_kit.pathway.yaml_file import Lines, read_yaml
 
 SUFFIX = ".yaml"
@@ -56,7 +57,7 @@ class Arm(Part):
     many are referred.
     """
 
-    title: str = ""
+    title: Text = ""
     entry: Name
     today: StrictBool = False
     autonomous: StrictBool = False
@@ -76,7 +77,7 @@ class Pathway(Part):
 
     schema_version: Literal[1] = 1
     name: Name
-    summary: str
+    summary: Text
     time_unit: Literal["days", "minutes"] = "days"
     calendar: Calendar
     referrals: Referrals
@@ -86,12 +87,13 @@ class Pathway(Part):
     exits: Annotated[dict[Name, Exit], Field(min_length=1, max_length=30)]
     clocks: Annotated[dict[Name, Clock], Field(max_length=8)] = Field(default_factory=dict)
     arms: Annotated[dict[Name, Arm], Field(min_length=1, max_length=12)]
+    economics: Economics | None = None
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         broken = broken_rule(self)
         if broken:
-            raise ValueError(broken)
+            raise refusal(broken.rule, broken.at, broken.value)
         return self
 
     @property
@@ -124,19 +126,20 @@ class Pathway(Part):
 
         Raises PathwayError with file, line, value, rule and next step.
         """
-        path = preset(str(named)) if str(named) in presets() else Path(named)
-        content, lines = read_yaml(path)
+        shipped = presets()
+        path = preset(str(named)) if str(named) in shipped else Path(named)
+        content, lines = read_yaml(path, near(named, shipped))
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise _in_plain_words(error, path, lines) from None
+            raise in_plain_words(error, str(path), lines) from None
 
     def changed(self, **fields: object) -> Pathway:
         """The pathway with other values in some fields. Raises PathwayError with the field and the rule it breaks."""
         try:
             return Pathway.model_validate(self.model_dump(exclude_unset=True) | fields)
         except ValidationError as error:
-            raise _in_plain_words(error, Path(self.name), Lines({})) from None
+            raise in_plain_words(error, self.name, Lines({})) from None
 
 
 def presets() -> tuple[str, ...]:
@@ -148,37 +151,3 @@ def presets() -> tuple[str, ...]:
 def preset(name: str) -> Path:
     """The file of a pathway that ships."""
     return Path(str(files("derm_kit.pathway") / "presets" / f"{name}{SUFFIX}"))
-
-
-_PLAIN_RULES = {
-    "extra_forbidden": "there is no such field here",
-    "missing": "this field is needed",
-    "union_tag_not_found": "kind: a stage is of the kind slots, servers or delay",
-    "union_tag_invalid": "kind: a stage is of the kind slots, servers or delay",
-    "int_type": "a whole number is needed, without quotation marks",
-    "bool_type": "true or false is needed",
-    "string_type": "text is needed",
-    "dict_type": "names, each with its value, are needed",
-    "model_type": "fields, each with its value, are needed",
-    "model_attributes_type": "fields, each with its value, are needed",
-    "tuple_type": "a list is needed",
-}
-
-
-def _in_plain_words(error: ValidationError, path: Path, lines: Lines) -> PathwayError:
-    """The first thing that pydantic found wrong, and the line it stands in."""
-    first = error.errors()[0]
-    at = lines.known(first["loc"])
-    rule = _PLAIN_RULES.get(first["type"], first["msg"].removeprefix("Value error, ").removeprefix("Input "))
-    if first["type"] == "missing":
-        at = (*at, first["loc"][-1])
-    field = printable(" / ".join(str(part) for part in at))
-    line = lines.of(at)
-    value = None if first["type"] == "missing" or isinstance(first["input"], dict | Part) else first["input"]
-    return PathwayError(
-        f"{field}: {rule}" if field else rule,
-        case=f"{path}, line {line}" if line else str(path),
-        value=value,
-        next_step="Mend this field and read the file again; 'derm-kit simulate --list' names the pathways that ship, "
-        "which can be copied to start from.",
-    )

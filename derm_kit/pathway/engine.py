@@ -22,56 +22,62 @@ Array = npt.NDArray[Any]
 
 SLOTS, SERVERS, DELAY = range(3)
 ONE_WAY, BY_POLICY, BY_CONDITION = range(3)
-JOIN, DONE, REBOOKED, LOST, RETURNING = range(5)
+JOIN, DONE, REBOOKED, LOST, RETURNING, OPENS = range(6)
 """What a person does next: join a stage, be done there, join it again without having attended, be lost to it, or be
-referred again."""
+referred again; OPENS: a stage with servers lets people in."""
 END_OF_DAY = 1 - 1e-6
 MOST_VISITS = 1_000
 GOES_ROUND = 1
 BACKLOG_IDS = 1 << 40
+ROW_BITS = 30
+"""Of a number in the heap: the row of the person whose turn it is; above it, how many were put there before."""
+NO_TIME = 1e-9
+"""Days (86 microseconds) that are rounding, not work left at closing."""
 CONDITION, CASE, UPTAKE, PROGRESS = range(4)
 SERVICE, SECOND, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME, RETURN_TIME_2 = range(8)
 
 
 @njit(cache=True, nogil=True)
-def _push(times: Array, who: Array, size: int, time: float, person: int) -> None:
-    """Add to a binary heap by time, then by person."""
-    at = size
+def _push(times: Array, what: Array, size: int, time: float, row: int, before: int) -> None:
+    """Add to a binary heap by time; at the same time, who was put there first comes first."""
+    at, entry = size, before << ROW_BITS | row
     while at > 0:
         above = (at - 1) >> 1
-        if times[above] < time or (times[above] == time and who[above] < person):
+        if times[above] <= time:
             break
-        times[at], who[at] = times[above], who[above]
+        times[at], what[at] = times[above], what[above]
         at = above
-    times[at], who[at] = time, person
+    times[at], what[at] = time, entry
 
 
 @njit(cache=True, nogil=True)
-def _pop(times: Array, who: Array, size: int) -> None:
-    """Take the first of a heap of `size` away."""
+def _pop(times: Array, what: Array, size: int) -> int:
+    """Take the first of a heap of `size` away, and give its row."""
+    row = int(what[0] & ((1 << ROW_BITS) - 1))
     last = size - 1
-    time, person = times[last], who[last]
+    time, entry = times[last], what[last]
     at = 0
     while True:
         below = 2 * at + 1
         if below >= last:
             break
         if below + 1 < last and (
-            times[below + 1] < times[below] or (times[below + 1] == times[below] and who[below + 1] < who[below])
+            times[below + 1] < times[below] or (times[below + 1] == times[below] and what[below + 1] < what[below])
         ):
             below += 1
-        if time < times[below] or (time == times[below] and person < who[below]):
+        if time < times[below] or (time == times[below] and entry < what[below]):
             break
-        times[at], who[at] = times[below], who[below]
+        times[at], what[at] = times[below], what[below]
         at = below
-    times[at], who[at] = time, person
+    times[at], what[at] = time, entry
+    return row
 
 
 @njit(cache=True, nogil=True)
 def _finish(time: float, work: float, opens: float, closes: float, open_days: Array) -> float:
     """When `work` (days of opening hours) that may start at `time` is done."""
     at = _opening(time, opens, closes, open_days)
-    while at - math.floor(at) + work > closes:
+    while at - math.floor(at) + work > closes + NO_TIME:
         work -= closes - (at - math.floor(at))
         at = _opening(math.floor(at) + 1, opens, closes, open_days)
     return at + work
@@ -82,24 +88,10 @@ def _opening(time: float, opens: float, closes: float, open_days: Array) -> floa
     """The first moment from `time` on at which work goes on."""
     day = math.floor(time)
     at = time - day
-    while at >= closes or (day < open_days.size and not open_days[day]):
+    while at >= closes - NO_TIME or (day < open_days.size and not open_days[day]):
         day += 1
         at = 0.0
     return day + max(at, opens)
-
-
-@njit(cache=True, nogil=True)
-def _wider(old: Array) -> Array:
-    new = np.empty((2 * old.shape[0], old.shape[1]), old.dtype)
-    new[: old.shape[0]] = old
-    return new
-
-
-@njit(cache=True, nogil=True)
-def _longer(old: Array) -> Array:
-    new = np.empty(2 * old.size, old.dtype)
-    new[: old.size] = old
-    return new
 
 
 @njit(cache=True, nogil=True)
@@ -140,8 +132,9 @@ def _replication(
     bins = tally.stage_wait.shape[-1]
     records = tally.record_exit.shape[1] > 0
 
-    # The people who are in the pathway now: one row each, used again when somebody has left.
-    rows = 1024
+    # The people who are in the pathway now: one row each, used again when somebody has left. There is room for
+    # everybody, and the machine gives memory to the rows that are used only.
+    rows = max(1, arrivals.sum() + plan.backlog.sum())
     person = np.empty(rows, np.int64)
     condition = np.empty(rows, np.int16)
     case = np.empty(rows, np.int32)
@@ -158,16 +151,17 @@ def _replication(
     clock_at = np.empty((rows, max(n_clocks, 1)), np.float64)
     behind = np.empty(rows, np.int32)
     free = np.empty(rows, np.int32)
-    for i in range(rows):
-        free[i] = rows - 1 - i
-        person[i] = -1
-    n_free = rows
+    n_free, n_rows = 0, 0
 
-    heap_time, heap_row, n_heap = np.empty(1024, np.float64), np.empty(1024, np.int32), 0
+    # What is to come: who is done when, and (rows from `rows` on) stages that open with people waiting.
+    heap_time, heap_what = np.empty(rows + n_stages, np.float64), np.empty(rows + n_stages, np.int64)
+    n_heap, n_pushed = 0, 0
+    opening_due = np.zeros(n_stages, np.bool_)
     first = np.full((n_stages, n_priorities), -1, np.int32)
     last = np.full((n_stages, n_priorities), -1, np.int32)
     waiting = np.zeros(n_stages, np.int64)
     busy = np.zeros(n_stages, np.int64)
+    steps = np.empty(arrivals.max() + 1, np.float64)
 
     next_person, first_counted, n_open, n_backlog = 0, 0, 0, 0
     for day in range(n_days):
@@ -181,11 +175,12 @@ def _replication(
         n_today = arrivals[day]
         spacing = 0.0  # times of the day in their order: sums of exponential steps, scaled to the day
         for i in range(n_today + 1):
-            spacing -= math.log1p(-uniform(key, next_person + i, -1 - day))
+            steps[i] = -math.log(1 - uniform(key, next_person + i, -1 - day))
+            spacing += steps[i]
         step, i_today = 0.0, 0
         arrival = math.inf
         if n_today:
-            step = -math.log1p(-uniform(key, next_person, -1 - day))
+            step = steps[0]
             arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
         tick, left, kept, used = 0, -1, 0, 0
         short = np.zeros(n_stages, np.int64)
@@ -201,19 +196,12 @@ def _replication(
                 s_short += 1
             new = s_short < n_stages
             if new or (arrival < math.inf and (n_heap == 0 or arrival <= heap_time[0])):
-                if n_free == 0:
-                    person, condition, case = _longer(person), _longer(condition), _longer(case)
-                    priority, stage, phase = _longer(priority), _longer(stage), _longer(phase)
-                    referred, joined, queued = _longer(referred), _longer(joined), _longer(queued)
-                    counted, left_by, total = _longer(counted), _longer(left_by), _longer(total)
-                    times_at, clock_at = _wider(times_at), _wider(clock_at)
-                    behind, free = _longer(behind), _longer(free)
-                    for i in range(rows):
-                        free[i] = 2 * rows - 1 - i
-                        person[rows + i] = -1
-                    n_free, rows = rows, 2 * rows
-                n_free -= 1
-                row = free[n_free]
+                if n_free:
+                    n_free -= 1
+                    row = free[n_free]
+                else:
+                    row = n_rows
+                    n_rows += 1
                 if new:
                     short[s_short] -= 1
                     s, now = s_short, float(day)
@@ -231,7 +219,7 @@ def _replication(
                     i_today += 1
                     arrival = math.inf
                     if i_today < n_today:
-                        step -= math.log1p(-uniform(key, next_person, -1 - day))
+                        step += steps[i_today]
                         arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
                 u = uniform(key, person[row], CONDITION)
                 g = 0
@@ -254,12 +242,16 @@ def _replication(
                         tally.record_referred[r, at], tally.record_condition[r, at] = now, g
                         tally.record_case[r, at] = case[row]
             elif n_heap and heap_time[0] < day + 1:
-                now, row = heap_time[0], heap_row[0]
-                _pop(heap_time, heap_row, n_heap)
+                now = heap_time[0]
+                row = _pop(heap_time, heap_what, n_heap)
                 n_heap -= 1
-                s, action = stage[row], phase[row]
-                if action == RETURNING:
-                    action = JOIN
+                if row >= rows:
+                    s, action = row - rows, OPENS
+                    opening_due[s] = False
+                else:
+                    s, action = stage[row], phase[row]
+                    if action == RETURNING:
+                        action = JOIN
             elif tick < n_stages:
                 s = tick
                 if plan.kind[s] != SLOTS:
@@ -307,10 +299,8 @@ def _replication(
                     if uniform(key, person[row], 64 + tag + REBOOKS) < plan.rebooked[s]:
                         phase[row] = REBOOKED
                         later = now + max(1, plan.rebooked_days[s] - plan.lead_days[s])
-                        if n_heap == heap_time.size:
-                            heap_time, heap_row = _longer(heap_time), _longer(heap_row)
-                        _push(heap_time, heap_row, n_heap, later, row)
-                        n_heap += 1
+                        _push(heap_time, heap_what, n_heap, later, row, n_pushed)
+                        n_heap, n_pushed = n_heap + 1, n_pushed + 1
                         continue
             else:
                 break
@@ -326,7 +316,7 @@ def _replication(
                     stage[row], phase[row], queued[row] = s, DONE, now
                     times_at[row, s] += 1
                     tag = (s * 32_768 + times_at[row, s] - 1) * 8 + 64
-                    if plan.kind[s] == SLOTS or (plan.kind[s] == SERVERS and busy[s] >= plan.servers[s]):
+                    if plan.kind[s] != DELAY:
                         p = priority[row]
                         behind[row] = -1
                         if last[s, p] < 0:
@@ -335,40 +325,36 @@ def _replication(
                             behind[last[s, p]] = row
                         last[s, p] = row
                         waiting[s] += 1
-                        break
-                    work = duration(
-                        plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
-                        uniform(key, person[row], tag + SERVICE), uniform(key, person[row], tag + SECOND),
-                    )  # fmt: skip
-                    if plan.kind[s] == DELAY:
-                        if work == 0:
-                            action = DONE
-                            continue
-                        ends = now + work
+                        if plan.kind[s] == SLOTS or busy[s] >= plan.servers[s]:
+                            break
+                        action = OPENS
                     else:
-                        busy[s] += 1
-                        ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
-                        if counted[row]:
-                            wait = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s]) - now
-                            tally.wait_days[r, s] += wait
-                            tally.delayed[r, s] += wait > 1e-9
-                            tally.stage_wait[r, s, min(bins - 1, int(wait * plan.units_per_day))] += 1
-                        if first_day <= day <= last_day:
-                            tally.busy_days[r, s] += work
-                    if n_heap == heap_time.size:
-                        heap_time, heap_row = _longer(heap_time), _longer(heap_row)
-                    _push(heap_time, heap_row, n_heap, ends, row)
-                    n_heap += 1
-                    break
+                        work = duration(
+                            plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
+                            uniform(key, person[row], tag + SERVICE), uniform(key, person[row], tag + SECOND),
+                        )  # fmt: skip
+                        if work > 0:
+                            _push(heap_time, heap_what, n_heap, now + work, row, n_pushed)
+                            n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                            break
+                        action = DONE
 
-                # Done at stage s, or lost to it: which way now?
-                g = condition[row]
-                if plan.kind[s] == SERVERS and action == DONE:
-                    busy[s] -= 1
-                    for p in range(n_priorities):
+                # Servers that are free, and open, take who is next.
+                if plan.kind[s] == SERVERS and action in (DONE, OPENS):
+                    if action == DONE:
+                        busy[s] -= 1
+                    while waiting[s] > 0 and busy[s] < plan.servers[s]:
+                        opens = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s])
+                        if opens > now:
+                            if not opening_due[s]:
+                                opening_due[s] = True
+                                _push(heap_time, heap_what, n_heap, opens, rows + s, n_pushed)
+                                n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                            break
+                        p = 0
+                        while first[s, p] < 0:
+                            p += 1
                         other = first[s, p]
-                        if other < 0:
-                            continue
                         first[s, p] = behind[other]
                         if first[s, p] < 0:
                             last[s, p] = -1
@@ -379,21 +365,25 @@ def _replication(
                             plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
                             uniform(key, person[other], tag + SERVICE), uniform(key, person[other], tag + SECOND),
                         )  # fmt: skip
-                        ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
-                        wait = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s]) - joined[other]
                         if counted[other]:
+                            wait = now - joined[other]
                             tally.wait_days[r, s] += wait
-                            tally.delayed[r, s] += wait > 1e-9
+                            tally.delayed[r, s] += wait > NO_TIME
                             tally.stage_wait[r, s, min(bins - 1, int(wait * plan.units_per_day))] += 1
                         if first_day <= day <= last_day:
                             tally.busy_days[r, s] += work
-                        if n_heap == heap_time.size:
-                            heap_time, heap_row = _longer(heap_time), _longer(heap_row)
-                        _push(heap_time, heap_row, n_heap, ends, other)
-                        n_heap += 1
+                        ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
+                        _push(heap_time, heap_what, n_heap, ends, other, n_pushed)
+                        n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                    if action == OPENS:
                         break
+
+                # Done at stage s, or lost to it: which way now?
+                g = condition[row]
                 if action == LOST:
                     to, out = -1 - plan.lost_to[s], -1
+                    if counted[row]:
+                        tally.lost[r, s, g] += 1
                 else:
                     out = 0
                     if plan.reads[s] == BY_POLICY:
@@ -451,6 +441,9 @@ def _replication(
                         tally.missed[r, e, g] += 1
                     if uniform(key, person[row], 8 * e + 8_000_000_000 + RETURNS) < plan.return_share[e, g]:
                         back = True
+                if records and counted[row]:
+                    at = person[row] - first_counted
+                    tally.record_exit[r, at], tally.record_left[r, at] = e, now
                 if back:
                     returns = now + duration(
                         plan.return_kind[e], plan.return_a[e], plan.return_b[e], plan.return_c[e],
@@ -460,18 +453,13 @@ def _replication(
                     stage[row], phase[row] = plan.return_to[e], RETURNING
                     if plan.return_priority[e] >= 0:
                         priority[row] = plan.return_priority[e]
-                    if n_heap == heap_time.size:
-                        heap_time, heap_row = _longer(heap_time), _longer(heap_row)
-                    _push(heap_time, heap_row, n_heap, max(returns, now), row)
-                    n_heap += 1
+                    _push(heap_time, heap_what, n_heap, max(returns, now), row, n_pushed)
+                    n_heap, n_pushed = n_heap + 1, n_pushed + 1
                     break
                 if counted[row]:
                     n_open -= 1
                     tally.ended[r, e, g] += 1
                     tally.in_pathway_days[r] += now - referred[row]
-                    if records:
-                        at = person[row] - first_counted
-                        tally.record_exit[r, at], tally.record_left[r, at] = e, now
                 person[row] = -1
                 free[n_free] = row
                 n_free += 1
@@ -480,16 +468,16 @@ def _replication(
             tally.backlog[r, day, s] = waiting[s]
 
     # Who is still in the pathway, or out of it and yet to come back.
-    for row in range(rows):
+    for row in range(n_rows):
         if person[row] < 0 or not counted[row]:
             continue
         g = condition[row]
         if phase[row] == RETURNING:
             tally.ended[r, left_by[row], g] += 1
-            if records:
-                tally.record_exit[r, person[row] - first_counted] = left_by[row]
         else:
             tally.still_in[r, stage[row], g] += 1
+            if records:
+                tally.record_exit[r, person[row] - first_counted] = -1
         for c in range(n_clocks):
             if plan.clock_conditions[c, g] and clock_at[row, c] >= 0:
                 if (n_days - clock_at[row, c]) * plan.units_per_day > plan.clock_limit[c]:

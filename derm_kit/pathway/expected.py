@@ -20,7 +20,7 @@ from derm_kit.pathway.tallies import Floats
 class Expected:
     """Of one person by condition G and disposition A (one place where no stage reads a policy).
 
-    visits   (G, A, S): visits, slots that nobody attended included, of the first referral.
+    visits   (G, A, S): visits, slots that nobody attended and those of people referred again included.
     leaves   (G, A, E): chance of leaving by each exit the first time.
     """
 
@@ -28,9 +28,9 @@ class Expected:
     leaves: Floats
 
     def missed_prob(self, shares: Floats, treated: npt.NDArray[np.bool_]) -> Floats:
-        """Chance (G,) of leaving untreated the first time, for `shares` (G, A) of dispositions."""
+        """Chance (..., G) of leaving untreated the first time, for `shares` (..., G, A) of dispositions."""
         untreated = self.leaves[:, :, ~treated].sum(axis=2)
-        missed: Floats = np.einsum("ga,ga->g", shares, untreated)
+        missed: Floats = np.einsum("...ga,ga->...g", shares, untreated)
         return missed
 
 
@@ -48,8 +48,19 @@ def expected(plan: Plan) -> Expected:
         for a in range(n_dispositions):
             onward, out = _steps(plan, g, a)
             seen = np.linalg.solve((np.eye(n_stages) - onward).T, start)
-            visits[g, a], leaves[g, a] = seen * _slots_per_visit(plan), seen @ out
+            leaves[g, a] = seen @ out
+            seen += np.linalg.solve((np.eye(n_stages) - onward).T, _referred_again(plan, g, leaves[g, a]))
+            visits[g, a] = seen * _slots_per_visit(plan)
     return Expected(visits, leaves)
+
+
+def _referred_again(plan: Plan, g: int, leaves: Floats) -> Floats:
+    """Chance (S,) of coming back to each stage after leaving untreated the first time."""
+    back = np.zeros(plan.to.shape[0])
+    for e in np.flatnonzero(~plan.treated):
+        if plan.target[g]:
+            back[plan.return_to[e]] += leaves[e] * plan.return_share[e, g]
+    return back
 
 
 def _steps(plan: Plan, g: int, a: int) -> tuple[Floats, Floats]:

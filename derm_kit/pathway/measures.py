@@ -103,8 +103,7 @@ def routes(outcomes: Outcomes, arm: str) -> pd.DataFrame:
         for k, (outcome, route) in enumerate(ways(pathway, pathway.arms[arm], name).items()):
             rows.append((name, outcome, route.to, tally.flow[:, s, k].mean(axis=0)))
         if isinstance(stage, SlotsStage) and stage.lost_to:
-            lost = tally.not_attended[:, s].mean(axis=0) * (1 - stage.rebooked.value)
-            rows.append((name, "did not attend", stage.lost_to, lost))
+            rows.append((name, "did not attend", stage.lost_to, tally.lost[:, s].mean(axis=0)))
     counted = [(*row[:3], float(row[3].sum()), float(row[3][target].sum())) for row in rows if row[3].sum() > 0]
     return pd.DataFrame(counted, columns=["source", "outcome", "to", "people", "target"])
 

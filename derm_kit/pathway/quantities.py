@@ -16,16 +16,32 @@ from pydantic import (
     model_validator,
 )
 
+from derm_kit.pathway.refusals import near, refusal
+
 SOURCE_REQUIRED = "source required"
 """The mark of a value that nobody published: an editable setting, never a figure to quote."""
 
-Number = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False)]
+Number = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False, ge=-(10**12), le=10**12)]
+Length = Annotated[Number, Field(ge=0, le=100_000)]
+"""A length of time, in minutes or days."""
 
 
 class Part(BaseModel):
     """A part of a pathway: frozen, and no field that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_its_fields(cls, given: object) -> object:
+        fields: dict[str, object] = given if isinstance(given, dict) else {}
+        for name, value in fields.items():
+            if name not in cls.model_fields:
+                rule = f"there is no such field here{near(name, cls.model_fields)}"
+                if value is None:
+                    rule += " (between { and } a text with a comma stands in quotation marks)"
+                raise refusal(rule, (name,), value)
+        return given
 
 
 class Quantity(Part):
@@ -97,9 +113,10 @@ def _at_least(lowest: float, highest: float = math.inf) -> AfterValidator:
     return AfterValidator(check)
 
 
-Signed = Annotated[Quantity, BeforeValidator(_quantity)]
-Amount = Annotated[Quantity, _at_least(0), BeforeValidator(_quantity)]
-Share = Annotated[Quantity, _at_least(0, 1), BeforeValidator(_quantity)]
+_OR_A_NUMBER = BeforeValidator(_quantity, json_schema_input_type=Quantity | int | float)
+Signed = Annotated[Quantity, _OR_A_NUMBER]
+Amount = Annotated[Quantity, _at_least(0), _OR_A_NUMBER]
+Share = Annotated[Quantity, _at_least(0, 1), _OR_A_NUMBER]
 
 
 class Duration(Part):
@@ -110,11 +127,11 @@ class Duration(Part):
     """
 
     distribution: Literal["fixed", "exponential", "uniform", "triangular", "lognormal"] = "fixed"
-    mean: Annotated[Number, Field(ge=0)] | None = None
-    sd: Annotated[Number, Field(gt=0)] | None = None
-    low: Annotated[Number, Field(ge=0)] | None = None
-    mode: Annotated[Number, Field(ge=0)] | None = None
-    high: Annotated[Number, Field(ge=0)] | None = None
+    mean: Length | None = None
+    sd: Annotated[Length, Field(gt=0)] | None = None
+    low: Length | None = None
+    mode: Length | None = None
+    high: Length | None = None
     source: Annotated[str, Field(min_length=1)] = SOURCE_REQUIRED
 
     @model_validator(mode="after")
@@ -128,6 +145,8 @@ class Duration(Part):
             raise ValueError("low, mode and high stand in this order")
         if self.distribution in ("exponential", "lognormal") and numbers[0] <= 0:
             raise ValueError(f"the mean of a {self.distribution} time is above 0")
+        if self.distribution == "lognormal" and numbers[1] > 10 * numbers[0]:
+            raise ValueError("the sd of a lognormal time is at most ten times its mean")
         return self
 
     @property
@@ -164,6 +183,10 @@ _FIELDS = {
     "lognormal": ("mean", "sd"),
 }
 
-Time = Annotated[
-    Duration, BeforeValidator(lambda given: given if isinstance(given, dict | Duration) else {"mean": given})
-]
+
+def _time(given: object) -> object:
+    """A bare number as a fixed time that nobody has given a source for."""
+    return given if isinstance(given, dict | Duration) else {"mean": given}
+
+
+Time = Annotated[Duration, BeforeValidator(_time, json_schema_input_type=Duration | int | float)]

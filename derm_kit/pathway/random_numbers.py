@@ -39,7 +39,7 @@ def duration(kind: int, a: float, b: float, c: float, u: float, v: float) -> flo
     By inversion of the distribution; lognormal by Box and Muller (1958).
     """
     if kind == EXPONENTIAL:
-        return -a * math.log1p(-u)
+        return -a * math.log(1 - u)
     if kind == UNIFORM:
         return a + (b - a) * u
     if kind == TRIANGULAR:
@@ -49,5 +49,5 @@ def duration(kind: int, a: float, b: float, c: float, u: float, v: float) -> flo
             return a + math.sqrt(u * (c - a) * (b - a))
         return c - math.sqrt((1 - u) * (c - a) * (c - b))
     if kind == LOGNORMAL:
-        return math.exp(a + b * math.sqrt(-2 * math.log1p(-u)) * math.cos(2 * math.pi * v))
+        return math.exp(a + b * math.sqrt(-2 * math.log(1 - u)) * math.cos(2 * math.pi * v))
     return a

@@ -140,7 +140,8 @@ class Scenario:
         named = {condition: group for group, members in groups.items() for condition in members if group in self.groups}
         before = {name: float(condition.share.value) for name, condition in of.conditions.items()}
         left, rest = 1 - sum(self.groups.values()), sum(share for name, share in before.items() if name not in named)
-        if min(self.groups.values()) < 0 or left < -1e-9 or (left > 1e-9 and not rest):
+        fits = all(0 <= share <= 1 for share in self.groups.values()) and left >= -1e-9
+        if not fits or (left > 1e-9 and not rest):
             raise PathwayError(
                 "shares of target groups are 0 or more and leave something for the others",
                 case=of.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,10 @@ from derm_kit.errors import PathwayError
 from derm_kit.model.run import ScoreRun
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.engine import run as run_engine
-from derm_kit.pathway.expected import expected
+from derm_kit.pathway.expected import Expected, expected
 from derm_kit.pathway.outcomes import ArmOutcomes, Outcomes, joined, pooled
 from derm_kit.pathway.patients import Cases, dispositions, expected_referrals, streams
-from derm_kit.pathway.plan import DISPOSITIONS, Plan, days_of, plan_of
+from derm_kit.pathway.plan import Plan, days_of, plan_of
 from derm_kit.pathway.tallies import Floats, empty_tally
 from derm_kit.triage.policy import TriagePolicy
 
@@ -32,6 +32,7 @@ class Work:
 
     arm: str
     plan: Plan
+    at_the_mean: Expected
     referrals: Floats  # D
     cases: Cases | None
     disposition: npt.NDArray[np.int64]
@@ -60,8 +61,8 @@ def simulate(
     as `decide` does, with the arm's own `autonomous`. Each replication first draws the cases of every condition anew
     (with `bootstrap`), so that intervals hold the uncertainty of the cohort. The same seed gives the same people in
     every arm and the same outcomes on any number of workers; `executor` may be any (a Dask client's too), left out: one
-    thread for each core. `progress` is told how many replications are done, and of how many. `records` keeps one row
-    a person.
+    thread for each core. `progress` is told how many replications are done, and of how many; what it raises ends the
+    simulation. `records` keeps one row a person.
 
     Raises PathwayError where scores or policy are missing, a condition has too few cases, a number is out of range, or
     somebody goes round without end; PolicyError where policy and scores do not belong together.
@@ -122,10 +123,11 @@ def _pieces(
             decided[autonomous] = dispositions(run, policy.changed(autonomous=autonomous))
     referrals = expected_referrals(pathway.referrals, days_of(pathway))
     plans = {arm: plan_of(pathway, arm) for arm in arms}
+    means = {arm: expected(plan) for arm, plan in plans.items()}
     for at in range(0, replications, CHUNK):
         for arm in arms:
             yield Work(
-                arm, plans[arm], referrals, cases, decided.get(pathway.arms[arm].autonomous, NOBODY), seed,
+                arm, plans[arm], means[arm], referrals, cases, decided.get(pathway.arms[arm].autonomous, NOBODY), seed,
                 range(at, min(at + CHUNK, replications)), records, bootstrap,
             )  # fmt: skip
 
@@ -136,15 +138,17 @@ def _together(
     futures: dict[Future[ArmOutcomes], Work] = {executor.submit(simulate_piece, piece): piece for piece in pieces}
     total = sum(len(piece.replications) for piece in futures.values())
     done: dict[str, list[tuple[int, ArmOutcomes]]] = {}
-    n_done, open_ones = 0, set(futures)
-    while open_ones:
-        ready, open_ones = wait(open_ones, return_when=FIRST_COMPLETED)
-        for future in ready:
+    n_done = 0
+    try:
+        for future in as_completed(futures):
             piece = futures[future]
             done.setdefault(piece.arm, []).append((piece.replications.start, future.result()))
             n_done += len(piece.replications)
-        if progress:
-            progress(n_done, total)
+            if progress:
+                progress(n_done, total)
+    finally:
+        for future in futures:
+            future.cancel()
     return done
 
 
@@ -177,16 +181,11 @@ def simulate_piece(work: Work) -> ArmOutcomes:
 
 def _missed_prob(work: Work, sample: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64]) -> Floats:
     """Chance (R, G) of each condition's people to leave untreated the first time, given each replication's cases."""
-    found, treated = expected(work.plan), np.asarray(work.plan.treated)
+    found = work.at_the_mean
     shares = np.ones((len(sample), *found.visits.shape[:2]))
     if shares.shape[2] > 1:
-        codes = work.disposition[sample]
-        shares = np.stack([_shares(codes, bounds, code) for code in range(len(DISPOSITIONS))], axis=2)
-    return np.stack([found.missed_prob(of_one, treated) for of_one in shares])
-
-
-def _shares(codes: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64], code: int) -> Floats:
-    """Share (R, G) of each condition's sampled cases that have a disposition; 0 for conditions without cases."""
-    until = np.concatenate((np.zeros((len(codes), 1)), np.cumsum(codes == code, axis=1)), axis=1)
-    counts = np.diff(bounds)
-    return np.diff(until[:, bounds], axis=1) / np.maximum(counts, 1)
+        shape, counts = shares.shape, np.diff(bounds)
+        condition = np.repeat(np.arange(shape[1]), counts)
+        place = np.ravel_multi_index((np.arange(shape[0])[:, None], condition, work.disposition[sample]), shape)
+        shares = np.bincount(place.ravel(), minlength=shares.size).reshape(shape) / np.maximum(counts, 1)[:, None]
+    return found.missed_prob(shares, np.asarray(work.plan.treated))

@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictInt, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, model_validator
 
 from derm_kit.pathway.quantities import Amount, Number, Part, Quantity, Share, Time
+from derm_kit.pathway.refusals import refusal
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 1, 1)
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^/\n]+$")]
+
+
+def _readable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("a name has only characters that can be seen")
+    return name
+
+
+def _day(given: object) -> object:
+    """A date, or one as text; no number, which would count seconds."""
+    if isinstance(given, str) or type(given) is date:
+        return given
+    raise refusal("a date is needed, as 2026-04-01", value=given)
+
+
+def _of_our_time(day: date) -> date:
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise ValueError(f"a day lies between {FIRST_DAY} and {LAST_DAY}")
+    return day
+
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=60, pattern=r"^[^\s/]([^/\n]*[^\s/])?$"), AfterValidator(_readable)
+]
+Text = Annotated[str, Field(max_length=500)]
+Day = Annotated[date, BeforeValidator(_day), AfterValidator(_of_our_time)]
 Count = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 Days = Annotated[StrictInt, Field(ge=0, le=3_650)]
 Hour = Annotated[Number, Field(ge=0, le=24)]
 
 _WORKING_WEEK: dict[Weekday, int | float] = dict.fromkeys(WEEKDAYS[:5], 1)
+SHORTEST_OPENING = 0.25
 NO_COST = Quantity(value=0, source="no cost of its own")
 NOBODY = Quantity(value=0, source="everybody attends")
 
@@ -29,7 +58,13 @@ class Route(Part):
 
 
 def _route(given: object) -> object:
-    return {"to": given} if isinstance(given, str) else given
+    if isinstance(given, str):
+        return {"to": given}
+    if isinstance(given, dict | Route):
+        return given
+    raise refusal(
+        "a stage or exit is named here; in quotation marks where it looks like a number or yes or no", (), given
+    )
 
 
 def _week(given: object) -> object:
@@ -37,8 +72,8 @@ def _week(given: object) -> object:
     return dict.fromkeys(WEEKDAYS[:5], given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-To = Annotated[Route, BeforeValidator(_route)]
-Week = Annotated[dict[Weekday, Count], BeforeValidator(_week)]
+To = Annotated[Route, BeforeValidator(_route, json_schema_input_type=Route | Name)]
+Week = Annotated[dict[Weekday, Count], BeforeValidator(_week, json_schema_input_type=dict[Weekday, Count] | Count)]
 
 
 class CarveOut(Part):
@@ -58,10 +93,10 @@ class _Stage(Part):
     nobody attends included. `alarm` marks stages that nobody without a target condition should have needed.
     """
 
-    title: str = ""
+    title: Text = ""
     then: To | None = None
     reads: Literal["policy"] | dict[Name, dict[Name, Share]] | None = None
-    routes: dict[Name, To] = Field(default_factory=dict)
+    routes: Annotated[dict[Name, To], Field(max_length=30)] = Field(default_factory=dict)
     cost_gbp: Amount = NO_COST
     staff: dict[Name, Annotated[Number, Field(ge=0)]] = Field(default_factory=dict)
     alarm: StrictBool = False
@@ -104,9 +139,9 @@ class SlotsStage(_Stage):
     @model_validator(mode="after")
     def _the_lost_go_somewhere(self) -> Self:
         if self.did_not_attend.value and self.rebooked.value < 1 and self.lost_to is None:
-            raise ValueError("lost_to: people who do not attend and are not rebooked need an exit")
+            raise refusal("people who do not attend and are not rebooked need an exit", ("lost_to",))
         if self.did_not_attend.value == 1 and self.rebooked.value == 1:
-            raise ValueError("did_not_attend: nobody ever attends and all are rebooked, so nobody leaves")
+            raise refusal("nobody ever attends and all are rebooked, so nobody leaves", ("did_not_attend",), 1)
         return self
 
 
@@ -125,10 +160,10 @@ class ServersStage(_Stage):
 
     @model_validator(mode="after")
     def _opens(self) -> Self:
-        if not self.open_hours[0] < self.open_hours[1]:
-            raise ValueError("open_hours: it opens before it closes, each an hour from 0 to 24")
+        if self.open_hours[1] - self.open_hours[0] < SHORTEST_OPENING:
+            raise refusal("it closes at least a quarter of an hour after it opens", ("open_hours",), self.open_hours)
         if not self.open_days:
-            raise ValueError("open_days: at least one day")
+            raise refusal("it opens on at least one day", ("open_days",))
         return self
 
 
@@ -161,7 +196,7 @@ class Exit(Part):
     other; `advice` marks leaving with safety-netting advice and no look by a clinician.
     """
 
-    title: str = ""
+    title: Text = ""
     treated: StrictBool = False
     advice: StrictBool = False
     returns: Returns | None = None
@@ -174,16 +209,17 @@ class Calendar(Part):
     for at most `follow_up_days` more while others go on arriving.
     """
 
-    start: date
+    start: Day
     days: Annotated[StrictInt, Field(ge=1, le=3_650)] = 365
     warm_up_days: Days = 90
     follow_up_days: Days = 180
-    holidays: tuple[date, ...] = ()
+    holidays: tuple[Day, ...] = ()
 
     @model_validator(mode="after")
     def _holidays_in_order(self) -> Self:
-        if list(self.holidays) != sorted(set(self.holidays)):
-            raise ValueError("holidays: dates stand in their order, each once")
+        late = [day for before, day in pairwise(self.holidays) if day <= before]
+        if late:
+            raise refusal("dates stand in their order, each once", ("holidays",), late[0])
         return self
 
 
@@ -204,9 +240,10 @@ class Referrals(Part):
     @model_validator(mode="after")
     def _arrive_some_time(self) -> Self:
         if len(self.by_month) != 12:
-            raise ValueError("by_month: twelve numbers, January first")
-        if not sum(self.by_weekday.values()) > 0 or not sum(self.by_month) > 0:
-            raise ValueError("by_weekday and by_month: at least one number above 0")
+            raise refusal("twelve numbers are needed, January first", ("by_month",), len(self.by_month))
+        for field, numbers in (("by_weekday", tuple(self.by_weekday.values())), ("by_month", self.by_month)):
+            if not sum(numbers) > 0:
+                raise refusal("at least one number is above 0", (field,))
         if not self.hours[0] < self.hours[1]:
-            raise ValueError("hours: from an earlier to a later hour of the day, 0 to 24")
+            raise refusal("the first hour is earlier than the last", ("hours",), self.hours)
         return self

@@ -26,6 +26,7 @@ class Tally(NamedTuple):
     entered: Ints  # R, S, G
     flow: Ints  # R, S, K, G: visits that ended with an outcome
     not_attended: Ints  # R, S, G
+    lost: Ints  # R, S, G: not rebooked either
     wait_days: Floats  # R, S: sum of waits from joining to being seen
     delayed: Ints  # R, S: visits that waited at all
     stage_wait: Ints  # R, S, BINS
@@ -73,8 +74,9 @@ def empty_tally(
         return np.zeros((r, *shape), np.float64)
 
     return Tally(
-        ints(g), ints(s, g), ints(s, k, g), ints(s, g), floats(s), ints(s), ints(s, BINS), ints(s), ints(s), floats(s),
-        ints(days, s), ints(c, BINS), ints(c), ints(c), ints(c), ints(e, g), ints(2, g), floats(2, g), ints(2, BINS),
+        ints(g), ints(s, g), ints(s, k, g), ints(s, g), ints(s, g), floats(s), ints(s), ints(s, BINS), ints(s), ints(s),
+        floats(s), ints(days, s), ints(c, BINS), ints(c), ints(c), ints(c), ints(e, g), ints(2, g), floats(2, g),
+        ints(2, BINS),
         ints(2, g), ints(e, g), ints(s, g), floats(),
         floats(recorded), np.zeros((r, recorded), np.int16), np.full((r, recorded), -1, np.int32),
         np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1.0), np.full((r, recorded, s), -1.0),
