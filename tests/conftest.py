@@ -1,4 +1,4 @@
-"""Shared fixtures: the shipped reference scores, their default policy, and real images where a folder is named."""
+"""Shared fixtures: the shipped reference scores, their default policy, readers, and real images from a named folder."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from derm_kit.model.card import default_model, load_card
 from derm_kit.model.reference import REFERENCE_FILE
 from derm_kit.model.run import ScoreRun, read_run
 from derm_kit.triage.policy import TriagePolicy
+from tests.readers import staff
 
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -28,6 +29,15 @@ def reference() -> ScoreRun:
 def policy() -> TriagePolicy:
     """The default policy of the model that ships."""
     return TriagePolicy.from_card(load_card(default_model()))
+
+
+@pytest.fixture(scope="session")
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A workspace whose register knows READERS, to copy and never to write to, and their ids by short name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DERM_KIT_DATABASE_URL", raising=False)
+        folder = tmp_path_factory.mktemp("readers") / "workspace"
+        return folder, staff(folder)
 
 
 @pytest.fixture(scope="session")

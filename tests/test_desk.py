@@ -25,7 +25,7 @@ from derm_kit.triage.agreement import cohen_kappa
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.policy import decide
 from derm_kit.triage.worklist import Worklist
-from tests.readers import PASSPHRASE, READERS, copied, staff
+from tests.readers import PASSPHRASE, READERS, copied
 from tests.records.proposals import moved
 
 URGENT, ROUTINE, SECOND_READ, DISCHARGE = (
@@ -35,14 +35,6 @@ URGENT, ROUTINE, SECOND_READ, DISCHARGE = (
     Disposition.DISCHARGE_ADVICE,
 )
 At = Callable[[str], Desk]
-
-
-@pytest.fixture(scope="module")
-def staffed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DERM_KIT_DATABASE_URL", raising=False)
-        folder = tmp_path_factory.mktemp("readers") / "workspace"
-        return folder, staff(folder)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -69,6 +70,27 @@ def test_a_stopped_fetch_keeps_what_came_and_goes_on(folder: Path, monkeypatch: 
         part.wait()
         assert len(Archive.fetched) - some < PICTURES
     assert all(case.picture for case in reference_cases(PICTURES))
+
+
+def test_what_was_fetched_earlier_keeps_its_attribution(folder: Path):
+    ids = list(known())
+    came: list[int] = []
+    with standing_in(known()) as archive:
+        for wanted in (ids[:3], ids[2:5]):
+            part = FetchPart(
+                archive, wanted=lambda wanted=wanted: wanted, then=lambda: came.append(len(list(folder.glob("*.jpg"))))
+            )
+            part.look()
+            part.wait()
+            part.fetch()
+            part.wait()
+    assert "Fetched 2 pictures" in part.notice.value, "one of the three was here"
+    assert came == [3, 5]
+    with (folder / "metadata.csv").open(newline="") as file:
+        assert {row["isic_id"] for row in csv.DictReader(file)} == set(ids[:5])
+    part.look()
+    assert "All of them are on this machine" in part.notice.value
+    assert part.fetch_button.layout.display == "none"
 
 
 def test_an_archive_out_of_reach_is_told_with_the_next_step(folder: Path):

@@ -16,20 +16,23 @@ import pytest
 from ipywidgets import HTML
 
 from derm_kit import ScoreRun, TriagePolicy
+from derm_kit.cases.isic import DOWNLOADS_AT_ONCE
 from derm_kit.cases.phantom import draw
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.run import read_run
-from derm_kit.panels import review
-from derm_kit.panels.review import SHORTEST_LOOK_S, ReviewPanel, review_page
+from derm_kit.panels import stopwatch
+from derm_kit.panels.review import ReviewPanel, review_page
 from derm_kit.panels.review_list import ROWS
 from derm_kit.panels.review_setting import Looking
+from derm_kit.panels.stopwatch import SHORTEST_LOOK_S
 from derm_kit.records.desk import ADJUDICATION, BLIND_MARKS, MARKS, READ, SECOND, UNREAD, Desk
 from derm_kit.records.register import Register
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.opening import Opening
 from derm_kit.triage.worklist import BY_CASE, BY_RISK, DIFFERS, NEAR, POOR, Wanted
-from tests.readers import PASSPHRASE, copied, staff
+from tests.isic_archive import Archive, standing_in
+from tests.readers import PASSPHRASE, copied
 from tests.records.places import on_connect
 
 URGENT, ROUTINE, DISCHARGE = (
@@ -49,14 +52,6 @@ HOSTILE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def staffed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DERM_KIT_DATABASE_URL", raising=False)
-        folder = tmp_path_factory.mktemp("readers") / "workspace"
-        return folder, staff(folder)
-
-
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of this test's own, without register and pictures; decisions are taken as soon as a case is shown."""
@@ -66,7 +61,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DERM_KIT_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.setenv("DERM_KIT_DATA", str(tmp_path / "pictures"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(review, "SHORTEST_LOOK_S", 0)
+    monkeypatch.setattr(stopwatch, "SHORTEST_LOOK_S", 0)
     (tmp_path / "pictures").mkdir()
     return tmp_path
 
@@ -88,13 +83,18 @@ Open = Callable[..., ReviewPanel]
 
 @pytest.fixture
 def opened(run: ScoreRun, policy: TriagePolicy, staffed: tuple[Path, dict[str, str]]) -> Iterator[Open]:
-    """Pages on one register, as several kernels have them; `who` sits down without the slow passphrase."""
+    """Pages on one register, as several kernels have them; `who` sits down without the slow passphrase.
+
+    Each is on a browser's screen that shows a case as soon as it is told.
+    """
     panels: list[ReviewPanel] = []
 
     def page(who: str = "", of: ScoreRun | None = None) -> ReviewPanel:
         of = run if of is None else of
         panel = ReviewPanel(Opening(of, policy), Desk(of))
         panels.append(panel)
+        panel.controls.keys.observe(lambda change: come_up(panel, change["new"]), "about")
+        come_up(panel, panel.controls.keys.about)
         if who:
             panel.desk.person = panel.desk._register.person(staffed[1][who])
             panel._arrive()
@@ -134,9 +134,16 @@ def in_order(panel: ReviewPanel) -> list[str]:
     return panel.worklist.table["case_id"].iloc[panel.worklist.by_risk].tolist()
 
 
-def press(panel: ReviewPanel, key: str, times: int = 1) -> None:
+def come_up(panel: ReviewPanel, case: str) -> None:
+    """A case comes up on the screen, as the browser says it."""
+    panel.controls.keys._handle_custom_msg({"shown": case}, [])
+
+
+def press(panel: ReviewPanel, key: str, times: int = 1, on: str | None = None) -> None:
+    """Press a key, as the browser says it: with the case that is on the screen."""
     for _ in range(times):
-        panel.controls.keys.pressed = [key, str(int(panel.controls.keys.pressed[1] or 0) + 1)]
+        case = panel.controls.keys.seen if on is None else on
+        panel.controls.keys._handle_custom_msg({"key": key, "case": case}, [])
 
 
 def options(dropdown) -> list[str]:
@@ -222,7 +229,7 @@ def test_filters_hold_together_and_the_list_says_when_nothing_is_left(panel):
     assert set(listed(panel)) == set(expected)
     f["truth"].value = "dermatofibroma"
     f["call"].value = "squamous_cell_carcinoma"
-    assert "No case is as wanted." in panel.controls.listed.value
+    assert "No case fits these filters." in panel.controls.listed.value
     assert panel.looking.case == in_order(panel)[0], "the open case stays"
 
 
@@ -341,8 +348,7 @@ def test_without_a_register_the_page_looks_and_a_register_made_later_is_found(ma
     assert "Model scores from 0 to 1" in said(panel.case.place["model"])
     assert panel.sign_in.person.layout.display == "none"
     assert not (machine / "workspace").exists()
-    panel.agreement.make_file.click()
-    assert "derm-kit people add" in said(panel.agreement.notice)
+    assert panel.agreement.row.layout.display == "none"
     copied(staffed[0], machine / "workspace")
     panel.sign_in.again.click()
     assert panel.sign_in.person.layout.display == ""
@@ -379,6 +385,53 @@ def test_each_digit_is_the_disposition_that_its_button_names(panel, key, disposi
     assert panel.controls.dispositions[disposition].description.lower() == f"{key}  {disposition}".lower()
     press(panel, key)
     assert stored(panel)[-1][0] == disposition
+
+
+def test_a_key_pressed_for_another_case_is_not_given_to_this_one(panel):
+    """The kernel was busy: "n" and what follows it were pressed while the case before was still on the screen."""
+    first, second = in_order(panel)[:2]
+    press(panel, "n", on=first)
+    for key in ("1", "6"):
+        press(panel, key, on=first)
+        assert panel.looking.case == second
+        assert stored(panel) == stored(panel, first) == []
+        assert f"{key} was pressed for {first}, on the screen then: not taken for this one." in said(
+            panel.controls.saved
+        )
+    press(panel, "2", on=second)
+    assert [d for d, *_ in stored(panel)] == [ROUTINE]
+    press(panel, "n", times=3, on=second)
+    assert panel.looking.case == in_order(panel)[4], "a walk goes on whatever was on the screen"
+
+
+def test_a_map_wanted_of_another_case_is_not_drawn_of_this_one(panel, machine):
+    first, second = in_order(panel)[:2]
+    for case in (first, second):
+        picture(machine, case)
+    press(panel, "n", on=first)
+    press(panel, "m", on=first)
+    assert panel.case.picture.children == (panel.case.viewer,)
+    press(panel, "m", on=second)
+    assert panel.case.picture.children != (panel.case.viewer,)
+
+
+def test_nothing_is_taken_for_a_case_before_it_has_come_up_on_the_screen(panel):
+    c, (first, second) = panel.controls, in_order(panel)[:2]
+    press(panel, "n")
+    come_up(panel, first)  # the browser has not shown the second yet
+    c.dispositions[URGENT].click()
+    assert "the case had only just come up" in said(panel.notice)
+    assert stored(panel) == []
+    c.verdict.value, c.note.value = "melanoma", "of the first"
+    assert (c.verdict.label, c.note.value) == ("Not said", "")
+    assert f"What you entered was for {first}: it waits there." in said(c.saved)
+    come_up(panel, second)
+    c.dispositions[ROUTINE].click()
+    assert stored(panel) == [(ROUTINE, 1, "not said", "")]
+    press(panel, "p")
+    assert (c.verdict.value, c.note.value) == ("melanoma", "of the first")
+    press(panel, "1")
+    assert stored(panel, first) == [(URGENT, 1, "melanoma", "of the first")]
 
 
 def test_keys_that_are_not_offered_do_nothing(panel):
@@ -431,7 +484,7 @@ def test_what_was_entered_waits_for_the_decision_while_other_cases_are_looked_at
 
 def test_a_decision_made_before_the_case_was_on_the_screen_is_not_taken(panel, monkeypatch):
     """A key that follows "n" too fast was meant for the case before: the browser still showed that one."""
-    monkeypatch.setattr(review, "SHORTEST_LOOK_S", SHORTEST_LOOK_S)
+    monkeypatch.setattr(stopwatch, "SHORTEST_LOOK_S", SHORTEST_LOOK_S)
     press(panel, "n")
     press(panel, "1")
     assert stored(panel) == []
@@ -474,7 +527,7 @@ def test_the_clock_starts_with_each_case_and_the_next_case_ends_a_pause(panel):
 def test_time_in_a_pause_is_not_counted(monkeypatch):
     now = [50.0]
     monkeypatch.setattr("derm_kit.panels.stopwatch.monotonic", lambda: now[0])
-    clock = review.Stopwatch()
+    clock = stopwatch.Stopwatch()
     now[0] += 3
     clock.paused = True
     now[0] += 1_000
@@ -564,6 +617,31 @@ def test_agreement_and_the_file_are_made_when_asked_for(workspace, opened):
     assert [row["version"] for row in rows] == ["1", "1"]
     assert not rows[0]["note"].startswith("=")
     assert "Lovelace" not in kept
+
+
+def test_what_readers_wrote_is_for_those_who_are_signed_in(workspace, opened):
+    ada, ben = opened("ada"), opened("ben")
+    for panel, note in ((ada, "what I wrote"), (ben, "what the other wrote")):
+        panel.controls.note.value = note
+        panel.decide(URGENT)
+    ben.agreement.count.click()
+    ben.agreement.make_file.click()
+    assert "Ada Lovelace" in ben.agreement.table.value
+    ben.sign_in.leave.click()
+    nobody = opened()
+    for panel in (ben, nobody):
+        part = panel.agreement
+        assert part.row.layout.display == "none"
+        assert part.words.layout.display == ""
+        assert "are for readers who are signed in" in said(part.words)
+        part.count.click()
+        part.make_file.click()
+        assert part.table.value == part.file.value == "", "a press that a browser made up gives nothing either"
+        assert "2 readers have reviewed this case. Sign in to read what they said." in said(whole(panel))
+        for words in ("what I wrote", "what the other wrote", "Lovelace"):
+            assert words not in whole(panel)
+    assert "what the other wrote" in whole(ada) or "what I wrote" in whole(ada)
+    assert ada.agreement.row.layout.display == ""
 
 
 # blind
@@ -696,6 +774,12 @@ def test_an_address_that_cannot_be_opened_is_told_and_changes_nothing(panel, add
     assert len(panel.positions) == 45
 
 
+def test_an_address_that_was_refused_stays_told_when_the_page_comes_up(panel):
+    panel.controls.address.opened_with = "run=0123456789abcdef&case=x"
+    panel.in_force.arrival.times += 1
+    assert "of the scores that the page is open on" in said(panel.notice)
+
+
 def test_a_page_number_past_the_end_is_the_last_page(panel):
     panel.controls.address.opened_with = f"run={panel.desk.run_id[:16]}&page=99999999999999999999"
     assert panel.looking.page == 2
@@ -789,6 +873,44 @@ def test_without_pictures_everything_else_is_shown_and_they_are_offered(panel):
     press(panel, "m")
     assert panel.notice.value == case.notice.value == ""
     assert "dk-no-picture" in panel.controls.listed.value
+
+
+def test_the_open_case_is_fetched_first_then_those_of_the_list_and_it_is_shown(panel, machine):
+    panel.step(2)
+    order, case = in_order(panel), panel.looking.case
+    picture(machine, order[0])
+    panel.controls.note.value = "entered before"
+    with standing_in(dict.fromkeys(order, "CC-0")) as archive:
+        part = panel.case.fetching
+        part._archive = archive
+        part.look_button.click()
+        part.wait()
+        assert f"{ROWS - 1} pictures" in said(part.notice), "those of the list's page that are not here"
+        part.fetch_button.click()
+        part.wait()
+        assert case in {Path(url).stem for url in Archive.fetched[:DOWNLOADS_AT_ONCE]}
+        assert {Path(url).stem for url in Archive.fetched} == set(order[1:ROWS])
+    assert panel.looking.case == case
+    assert panel.case.picture.children == (panel.case.viewer,)
+    assert case in panel.case.viewer.description
+    assert panel.case.map_button.layout.display == ""
+    assert panel.controls.listed.value.count("data:image/jpeg;base64,") == ROWS
+    assert panel.controls.note.value == "entered before"
+    assert panel.case.fetch.children == ()
+
+
+def test_an_offer_of_pictures_is_withdrawn_where_it_lacks_the_open_case(panel, machine):
+    order, part = in_order(panel), panel.case.fetching
+    with standing_in(dict.fromkeys(order, "CC-0")) as archive:
+        part._archive = archive
+        part.look()
+        part.wait()
+        assert part.fetch_button.layout.display == ""
+        panel.step(1)
+        assert part.fetch_button.layout.display == "", "the next of the list is among them"
+        panel.look(Looking(case=order[-1]))
+        assert part.fetch_button.layout.display == "none"
+        assert part.notice.value == ""
 
 
 def test_a_picture_on_this_machine_is_shown_with_a_map_when_asked_for(panel, machine):
@@ -950,7 +1072,7 @@ def test_a_run_of_no_case_opens_an_empty_page(workspace, opened, run):
     nothing = ScoreRun(run.scores[:0], run.cases[:0], meta=run.meta)
     panel = opened("ada", nothing)
     assert panel.notice.value == ""
-    assert "No case is as wanted." in panel.controls.listed.value
+    assert "No case fits these filters." in panel.controls.listed.value
     assert panel.controls.one_case.layout.display == "none"
     for key in ("n", "p", "m", "z", "1"):
         press(panel, key)

@@ -197,9 +197,9 @@ def test_the_states_of_10000_cases_are_there_at_once():
     worklist = [verdict(case, reader) for case, reader in itertools.product(cases, "ab")]
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()  # what others do on this machine does not count
         may_read_next(reading_states(worklist, cases), "a")
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert min(took) < 0.1
 
 

@@ -44,7 +44,7 @@ class PutPanel(Panel):
     @guarded
     def put(self) -> None:
         """Propose the change; once it is stored it cannot be stored again by the same press."""
-        if self._proposal is None:  # pressed twice
+        if self._proposal is None or self.signature.pressed_again(self.notice):
             return
         self.notice.value = ""
         by, passphrase = self.signature.take()

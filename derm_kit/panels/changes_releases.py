@@ -67,6 +67,8 @@ class ReleasesPanel(Panel):
     @guarded
     def roll_back(self) -> None:
         """Release the chosen policy again; where somebody released another meanwhile nothing is written."""
+        if self.signature.pressed_again(self.notice):
+            return
         self.notice.value = ""
         by, passphrase = self.signature.take()
         if self.version.value == CHOOSE:

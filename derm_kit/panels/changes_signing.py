@@ -9,15 +9,21 @@ from datetime import date, datetime
 import ipywidgets as w
 
 from derm_kit.errors import RecordError
+from derm_kit.panels.parts import notice_html
 from derm_kit.records.here import register_here
 from derm_kit.records.people import Person
 from derm_kit.records.register import Register
+
+PRESSED_AGAIN = (
+    "Nothing was done this time: no passphrase was entered since the button was last pressed. Every step asks for it."
+)
 
 
 class Signature:
     """The fields of one form that somebody signs."""
 
     def __init__(self) -> None:
+        self._signed = False
         self.person = w.Dropdown(description="I am")
         self.passphrase = w.Password(description="Passphrase", continuous_update=False)
         self.view = w.HBox([self.person, self.passphrase])
@@ -30,9 +36,17 @@ class Signature:
         self.person.options = [("Choose your name…", ""), *((f"{p.name}, {p.role}", p.id) for p in here)]
         self.person.value = chosen if chosen in {p.id for p in here} else ""
 
+    def pressed_again(self, notice: w.HTML) -> bool:
+        """Whether a press follows one that was signed, itself unsigned: `notice` then adds that to what it says."""
+        again = self._signed and not self.passphrase.value
+        if again and PRESSED_AGAIN not in notice.value:
+            notice.value += notice_html("info", PRESSED_AGAIN)
+        return again
+
     def take(self) -> tuple[str, str]:
         """Id and passphrase of who signs. Raises RecordError where nobody is named."""
         passphrase, self.passphrase.value = self.passphrase.value, ""
+        self._signed = self._signed or bool(passphrase)
         if not self.person.value:
             raise RecordError("every step is signed for by name", next_step="Choose your name in the list.")
         if not passphrase:

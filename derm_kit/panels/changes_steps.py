@@ -67,7 +67,7 @@ class StepsPanel(Panel):
     def take(self, action: Action) -> None:
         """Take one step with the change as it was seen; where somebody was quicker nothing is written."""
         seen = self._seen
-        if seen is None or seen.state not in STEPS[action].before:  # pressed twice
+        if seen is None or self.signature.pressed_again(self.notice) or seen.state not in STEPS[action].before:
             return
         self.notice.value = ""
         by, passphrase = self.signature.take()

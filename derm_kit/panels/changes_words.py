@@ -159,19 +159,24 @@ def _calls_html(report: ImpactReport) -> str:
     truths = [t for t in LESION_TYPES if any(truth == t for truth, _ in cells)]
     rows = [(t.label, *(cells.get((t, call), "0") for call in CALLS)) for t in truths]
     frame = pd.DataFrame(rows, columns=["truth", *(_TYPES.get(call, call) for call in CALLS)])
-    return table_html(frame, "Calls by truth: old → new policy, where they differ")
+    return _wrapped(table_html(frame, "Calls by truth: old → new policy, where they differ"))
 
 
 def _groups_html(report: ImpactReport) -> str:
     """Subgroups in which a count changes; all of them to unfold."""
     moved = [g for g in report.by_subgroup if g.before != g.after]
     some = (
-        table_html(_groups(moved), "Subgroups in which something changes, with 95% intervals")
+        _wrapped(table_html(_groups(moved), "Subgroups in which something changes, with 95% intervals"))
         if moved
         else "<p>Nothing changes in any subgroup.</p>"
     )
-    every = table_html(_groups(report.by_subgroup), "Every subgroup, with 95% intervals")
+    every = _wrapped(table_html(_groups(report.by_subgroup), "Every subgroup, with 95% intervals"))
     return f"{some}<details><summary>Every subgroup of the change</summary>{every}</details>"
+
+
+def _wrapped(table: str) -> str:
+    """A table whose cells break into lines, so that none needs to be scrolled sideways."""
+    return f"<div class='dk-table-wrapped'>{table}</div>"
 
 
 def _groups(groups: list[GroupChange]) -> pd.DataFrame:

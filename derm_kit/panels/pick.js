@@ -9,23 +9,32 @@ export default {
       model.set("chosen", button.dataset.case);
       model.save_changes();
     };
+    // Within a list that scrolls by itself; the page stays where it is.
+    const bring = (button, list) => {
+      if (!list) return;
+      const at = button.getBoundingClientRect(), seen = list.getBoundingClientRect();
+      if (at.bottom > seen.bottom) list.scrollTop += at.bottom - seen.bottom;
+      else if (at.top < seen.top) list.scrollTop -= seen.top - at.top;
+    };
     const mark = () => {
       for (const button of document.querySelectorAll("button[data-case]"))
         if (ours(button)) {
           const chosen = button.dataset.case === model.get("chosen");
           if (chosen === button.hasAttribute("aria-current")) continue;
-          if (chosen) button.setAttribute("aria-current", "true");
-          else button.removeAttribute("aria-current");
+          if (chosen) {
+            button.setAttribute("aria-current", "true");
+            bring(button, button.closest(".dk-worklist"));
+          } else button.removeAttribute("aria-current");
         }
     };
-    const seen = new MutationObserver(mark);
+    const changes = new MutationObserver(mark);
     document.addEventListener("click", pick);
     model.on("change:chosen", mark);
-    seen.observe(document.body, { childList: true, subtree: true });
+    changes.observe(document.body, { childList: true, subtree: true });
     return () => {
       document.removeEventListener("click", pick);
       model.off("change:chosen", mark);
-      seen.disconnect();
+      changes.disconnect();
     };
   },
 };

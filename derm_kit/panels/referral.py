@@ -29,6 +29,7 @@ from derm_kit.panels.referral_words import (
     missed_html,
     remarks_html,
 )
+from derm_kit.panels.referral_worth import WorthPart
 from derm_kit.panels.tables import download_html, table_html
 from derm_kit.pathway import measures
 from derm_kit.pathway.capacity import enough_slots
@@ -60,13 +61,14 @@ class ReferralPanel(Panel):
         self.in_force = PolicyPanel(default, named, lambda policy: require_match(run, policy), STARTS)
         self.controls = Controls()
         self.kept = KeptPart(self.controls, self._keep_now, self._open_kept)
+        self.worth = WorthPart()
         self._showing = False
         self._ticket = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread()
         self.found: Found | None = None
         self._wire()
-        self.view = self.controls.frame(self.notice, self.in_force.view)
+        self.view = self.controls.frame(self.notice, self.in_force.view, self.worth.section())
         self._open(self._with(pathway, brought=False), Scenario())
         self.in_force.then = lambda _: self._start_from()
 
@@ -284,6 +286,7 @@ class ReferralPanel(Panel):
         for draw in (self._draw_waits, self._draw_queue, self._draw_routes):
             draw()
         shown["files"].value = ""
+        self.worth.show(found)
 
     def _draw_waits(self) -> None:
         self._draw("waits", self.controls.waits_of.value, waiting_html)

@@ -11,11 +11,12 @@ import ipywidgets as w
 import numpy as np
 
 from derm_kit.errors import DermKitError
+from derm_kit.panels.changes_policy import PolicyPanel
 from derm_kit.panels.parts import Panel, guarded, notice_html
 from derm_kit.panels.review_agreement import AgreementPanel
 from derm_kit.panels.review_case import CasePanel
 from derm_kit.panels.review_controls import BEFORE, MAP, NEXT, NOTHING_SAID, PAUSE, ReviewControls
-from derm_kit.panels.review_list import list_html, page_of, pages_of
+from derm_kit.panels.review_list import ROWS, list_html, page_of, pages_of
 from derm_kit.panels.review_setting import Looking
 from derm_kit.panels.sign_in import SignInPanel
 from derm_kit.panels.stopwatch import Stopwatch
@@ -24,11 +25,9 @@ from derm_kit.records.desk import Desk
 from derm_kit.records.reviews import Review
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.opening import Opening, policy_for
+from derm_kit.triage.policy import TriagePolicy, require_match
 from derm_kit.triage.proportions import BoolArray
 from derm_kit.triage.worklist import Positions, Worklist
-
-SHORTEST_LOOK_S = 0.3
-"""A decision that comes sooner was made before the case was on the screen: for the one before it."""
 
 
 class ReviewPanel(Panel):
@@ -36,10 +35,12 @@ class ReviewPanel(Panel):
 
     def __init__(self, opening: Opening, desk: Desk) -> None:
         super().__init__()
-        policy = policy_for(opening.run, opening.policy)
+        named = opening.policy if opening.policy_named else None
+        self.in_force = PolicyPanel(opening.policy, named, lambda found: require_match(opening.run, found))
+        policy = policy_for(opening.run, self.in_force.policy)
         self.desk, self.worklist = desk, Worklist.of(opening.run, policy)
         self.controls, self.clock = ReviewControls(), Stopwatch()
-        self.case = CasePanel(desk, self.worklist, policy)
+        self.case = CasePanel(desk, self.worklist, policy, self._pictures_wanted, self._on_fetched)
         self.sign_in = SignInPanel(desk, self._arrive)
         self.agreement = AgreementPanel(desk)
         self.looking = Looking()
@@ -100,7 +101,7 @@ class ReviewPanel(Panel):
             return
         model = Disposition(self.worklist.table["disposition"].iloc[self._row[case]])
         with self._storing():
-            self._require_looked_at()
+            self.clock.require_look(on_screen=c.keys.seen == case)
             saved = self.desk.save(
                 case, disposition, self._own, verdict=c.verdict.value, agrees=disposition is model,
                 confidence_percent=c.confidence.value or None, note=c.note.value, seconds=self.clock.seconds,
@@ -132,8 +133,10 @@ class ReviewPanel(Panel):
             button.on_click(lambda _, d=disposition: self.decide(d))
         for name, said in c.said.items():
             said.observe(lambda change, name=name: self._on_said({name: change["new"] or NOTHING_SAID[name]}), "value")
-        c.keys.observe(lambda change: self._on_key(change["new"][0]), "pressed")
+        c.keys.then = self._on_key
         c.keys_on.observe(lambda change: c.keys.set_trait("on", change["new"]), "value")
+        self.in_force.then = self._decide_by
+        self.in_force.arrival.observe(lambda _: self._on_arrival(), "times")
 
     def _enter(self, **fields: Any) -> None:  # noqa: ANN401 - fields of what is looked at
         if not self._showing:
@@ -150,23 +153,30 @@ class ReviewPanel(Panel):
             self.controls.address.opened_with = ""
             self.look(Looking.from_text(text, self.desk.run_id))
 
-    def _on_key(self, key: str) -> None:
-        actions = {
-            NEXT: lambda: self.step(1),
-            BEFORE: lambda: self.step(-1),
-            PAUSE: self.pause,
-            MAP: self.case.show_map,
-        }
-        if key in actions:
-            actions[key]()
-        elif key in self.controls.keys.offered:
+    def _on_key(self, key: str, case: str) -> None:
+        """Walk and pause whichever case is open; all else is for the one on the screen when the key was pressed."""
+        walks = {NEXT: lambda: self.step(1), BEFORE: lambda: self.step(-1), PAUSE: self.pause}
+        if key in walks:
+            walks[key]()
+        elif case != self.looking.case:
+            self.controls.saved.value = notice_html(
+                "warning", f"{key} was pressed for {case or 'no case'}, on the screen then: not taken for this one."
+            )
+        elif key == MAP:
+            self.case.show_map()
+        else:
             self.decide(list(Disposition)[int(key) - 1])
 
     @guarded
     def _on_said(self, said: dict[str, Any]) -> None:
         """What is said belongs to the review that stands; before there is one it waits here for the decision."""
-        case, own = self.looking.case, self._own
+        case, seen, own = self.looking.case, self.controls.keys.seen, self._own
         if self._showing or not case:
+            return
+        if seen != case and seen in self._row:  # it was said before this case came on the screen
+            self._drafts[seen] = self._drafts.get(seen, {}) | said
+            self._show_inputs()
+            self.controls.saved.value = notice_html("info", f"What you entered was for {seen}: it waits there.")
             return
         self._drafts[case] = self._drafts.get(case, {}) | said
         if own is None:
@@ -180,17 +190,31 @@ class ReviewPanel(Panel):
         if self.desk.person is None:
             self._drafts, self._unblinded = {}, set()
         self.controls.saved.value = ""
+        self.agreement.refresh()
         self.look(self.looking)
         self.clock.restart()
 
-    def _require_looked_at(self) -> None:
-        paused = self.clock.paused
-        if paused or self.clock.seconds < SHORTEST_LOOK_S:
-            raise DermKitError(
-                "a decision is for the case on show",
-                value="paused, the case is out of sight" if paused else "the case had only just come up",
-                next_step="Go on first, then decide." if paused else "Look at it, then decide.",
-            )
+    def _on_arrival(self) -> None:
+        """The page is on a screen: who there is and what others did since it was made ready."""
+        told = self.notice.value
+        self.sign_in.look()
+        self.look(self.looking)
+        self.notice.value = self.notice.value or told
+
+    def _decide_by(self, policy: TriagePolicy) -> None:
+        """Another policy has come into force. The open case stays, unless nobody has chosen one."""
+        policy, untouched = policy_for(self.desk.run, policy), self._looks_as_opened
+        self.worklist = Worklist.of(self.desk.run, policy)
+        self.case.decide_by(self.worklist, policy)
+        self.look(Looking() if untouched else self.looking)
+
+    def _pictures_wanted(self) -> list[str]:
+        """The open case, then those that the list shows."""
+        return [self.looking.case, *(self._id(at) for at in self.positions[self.looking.page * ROWS :][:ROWS])]
+
+    def _on_fetched(self) -> None:
+        self.case.look_for_picture()
+        self.look(self.looking)
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
@@ -223,13 +247,14 @@ class ReviewPanel(Panel):
         c.listed.value = list_html(self.worklist, self.positions, looking.page, read, hidden=looking.blind)
         c.earlier.disabled, c.later.disabled = looking.page == 0, looking.page + 1 >= pages_of(len(self.positions))
         c.one_case.layout.display = "" if row >= 0 else "none"
-        plain = looking == Looking(case=looking.case) and looking.case == self._first
-        c.address.state = "" if plain else looking.text(self.desk.run_id)
+        c.address.state = "" if self._looks_as_opened else looking.text(self.desk.run_id)
         if row < 0:
+            c.keys.about = ""
             return
         if not self.hidden:
             self._unblinded.add(looking.case)
         self.case.show(looking.case, row, hidden=self.hidden)
+        c.keys.about = looking.case
         if another:
             self.clock.restart()
             c.saved.value = ""
@@ -260,14 +285,15 @@ class ReviewPanel(Panel):
             raise DermKitError("the case is one of these scores", value=case, next_step="Choose one of the list.")
 
     @property
-    def _first(self) -> str:
-        return self._id(self.worklist.by_risk[0]) if len(self.worklist.by_risk) else ""
+    def _looks_as_opened(self) -> bool:
+        first = self._id(self.worklist.by_risk[0]) if len(self.worklist.by_risk) else ""
+        return self.looking == Looking(case=first)
 
     def _id(self, position: int) -> str:
         return str(self.worklist.table["case_id"].iloc[int(position)])
 
 
 def review_page() -> w.VBox:
-    """The page for what the workbench was opened on: the reference cohort and the default policy, if nothing else."""
+    """The page for what the workbench was opened on: the reference cohort and the policy in force, if nothing else."""
     opening = Opening.named()
     return ReviewPanel(opening, Desk(opening.run)).view

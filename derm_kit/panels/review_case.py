@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -27,15 +28,30 @@ from derm_kit.triage.worklist import Worklist
 HIDDEN = "<p>Hidden until you decide: this is a blind reading.</p>"
 NO_PICTURE = "<p>Its picture is not on this machine; all else is shown.</p>"
 WHERE_FROM = "<p>Pictures are looked for by case id in the folder that DERM_KIT_DATA names.</p>"
+OFFER = (
+    "<p>The ISIC Archive has it. Pictures come over the internet and only when you ask: this case first, then those of "
+    "the worklist’s page.</p>"
+)
 PLACES = ("about", "model", "similar", "readings")
 
 
 class CasePanel(Panel):
-    """`show()` is the one way to give it a case; `hidden` keeps back what would sway the reader."""
+    """`show()` is the one way to give it a case; `hidden` keeps back what would sway the reader.
 
-    def __init__(self, desk: Desk, worklist: Worklist, policy: TriagePolicy) -> None:
+    `listed` gives the cases whose pictures are wanted, the open one first; `fetched` is called once some have come.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        worklist: Worklist,
+        policy: TriagePolicy,
+        listed: Callable[[], Sequence[str]],
+        fetched: Callable[[], None],
+    ) -> None:
         super().__init__()
-        self._desk, self._worklist, self._policy = desk, worklist, policy
+        self._desk, self._listed, self._fetched = desk, listed, fetched
+        self.decide_by(worklist, policy)
         self._case = ""
         self._path: Path | None = None
         self.head, self.place = w.HTML(), {name: w.HTML() for name in PLACES}
@@ -44,6 +60,15 @@ class CasePanel(Panel):
         self.map_button.add_class("dk-second")
         self.map_button.on_click(lambda _: self.show_map())
         self.fetch = w.VBox()
+
+    def decide_by(self, worklist: Worklist, policy: TriagePolicy) -> None:
+        """From the next `show()` on, what `policy` makes of the cases."""
+        self._worklist, self._policy = worklist, policy
+
+    def look_for_picture(self) -> None:
+        """At the next `show()`, look again for a picture that was not on this machine."""
+        if self._path is None:
+            self._case = ""
 
     @guarded
     def show(self, case: str, row: int, *, hidden: bool) -> None:
@@ -65,7 +90,11 @@ class CasePanel(Panel):
     def _told(self, case: str, row: int, *, hidden: bool) -> dict[str, str]:
         run, told = self._desk.run, dict.fromkeys(PLACES, HIDDEN)
         told["about"] = words.about_html(run.cases.iloc[row].to_dict(), hidden=hidden)
-        told["readings"] = words.readings_html(self._desk.readings(case), self._desk.names())
+        readings = self._desk.readings(case)
+        signed_in = self._desk.person is not None
+        told["readings"] = (
+            words.readings_html(readings, self._desk.names()) if signed_in else words.signed_out_html(readings)
+        )
         if not hidden:
             made = self._worklist.table.iloc[row].to_dict()
             told["model"] = words.model_html(made, run.matrix[row], self._policy.thresholds)
@@ -94,6 +123,8 @@ class CasePanel(Panel):
     def _picture(self, case: str) -> w.Widget:
         offered = self._path is None and case in self._reference
         self.fetch.children = [self.fetching.view] if offered else []
+        if offered:
+            self.fetching.expect(case)
         if self._path is None:
             return w.HTML(NO_PICTURE if offered else f"{NO_PICTURE}{WHERE_FROM}")
         try:
@@ -124,7 +155,11 @@ class CasePanel(Panel):
     @cached_property
     def fetching(self) -> FetchPart:
         """The offer of real pictures, made where one is missing."""
-        return FetchPart()
+        return FetchPart(
+            wanted=lambda: [case for case in self._listed() if case in self._reference],
+            words=lambda: OFFER,
+            then=self._fetched,
+        )
 
     @cached_property
     def _reference(self) -> frozenset[str]:

@@ -86,6 +86,7 @@ class ReviewControls:
             "Read the cases behind a figure, decide where each goes next, give second readings. Every step is kept.",
             self.address, self.picker, self.keys,
             section("Who reads", panel.sign_in.view),
+            section("Which policy decides", panel.in_force.view),
             panel.notice,
             columns,
             section("How far readers agree", panel.agreement.view),

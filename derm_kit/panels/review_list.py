@@ -14,6 +14,7 @@ from derm_kit.cases.images import decode
 from derm_kit.cases.pictures import picture_of
 from derm_kit.errors import CaseError
 from derm_kit.lesions import LESION_TYPES, LesionType
+from derm_kit.panels.tuning_words import counted
 from derm_kit.triage.worklist import Positions, Worklist
 
 ROWS = 20
@@ -34,7 +35,7 @@ def page_of(place: int) -> int:
 def list_html(worklist: Worklist, positions: Positions, page: int, read: Mapping[str, str], *, hidden: bool) -> str:
     """One page of the list; `read` says in a few words what was done with a case. `hidden` leaves ids alone."""
     if not len(positions):
-        return "<p>No case is as wanted.</p>"
+        return "<p>No case fits these filters.</p>"
     shown = positions[page * ROWS : (page + 1) * ROWS]
     rows = []
     for at in shown:
@@ -48,9 +49,9 @@ def list_html(worklist: Worklist, positions: Positions, page: int, read: Mapping
             f"<span>{said}</span><span>{done}</span></span></button></li>"
         )
     first = page * ROWS + 1
-    cases = "case" if len(positions) == 1 else "cases"
-    count = f"{len(positions):,} {cases}; {first:,} to {first + len(shown) - 1:,} are here."
-    return f"<p class='dk-hint'>{count}</p><ol class='dk-worklist' start='{first}'>{''.join(rows)}</ol>"
+    part = f"; {first:,} to {first + len(shown) - 1:,} are here" if len(shown) < len(positions) else ""
+    count = counted(len(positions), "case", "cases")
+    return f"<p class='dk-hint'>{count}{part}.</p><ol class='dk-worklist' start='{first}'>{''.join(rows)}</ol>"
 
 
 def call_words(call: str) -> str:

@@ -12,6 +12,7 @@ from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Floats
 from derm_kit.panels.parts import scores_html
 from derm_kit.panels.review_list import call_words, small_html, truth_words
+from derm_kit.panels.tuning_words import counted
 from derm_kit.records.desk import Readings
 from derm_kit.records.reviews import OtherVerdict, Review
 from derm_kit.triage.policy import SAFETY_NET
@@ -39,12 +40,14 @@ def about_html(case: Mapping[Hashable, Any], *, hidden: bool) -> str:
 
 def model_html(row: Mapping[Hashable, Any], scores: Floats, thresholds: Mapping[LesionType, float]) -> str:
     """What the policy made of a case, and why, with its scores and its truth."""
-    call, truth = str(row["call"]), str(row["truth"])
+    call, truth, reason = str(row["call"]), str(row["truth"]), str(row["reason"])
     suspected = LesionType(call) if call in set(LESION_TYPES) else None
+    why = f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
+    worried = "" if SAFETY_NET in why else f"<p>{SAFETY_NET}</p>"
     return (
-        f"<p class='dk-verdict'>{escape(call_words(call))}</p><p>{escape(str(row['reason']))}</p>"
+        f"<p class='dk-verdict'>{escape(call_words(call))}</p><p>{escape(why)}</p>"
         f"<p><strong>Policy’s next step:</strong> {escape(str(row['disposition']))}.</p>"
-        f"<p><strong>Found to be:</strong> {escape(truth_words(truth))}.</p><p>{SAFETY_NET}</p>"
+        f"<p><strong>Found to be:</strong> {escape(truth_words(truth))}.</p>{worried}"
         f"{scores_html(scores, dict(thresholds), suspected)}"
     )
 
@@ -73,6 +76,16 @@ def readings_html(readings: Readings, names: Mapping[str, str]) -> str:
     return (
         "<p class='dk-hint'>Every version, oldest first.</p>"
         f"<ol class='dk-table-list'>{''.join(_reading_html(r, names) for r in readings.shown)}</ol>"
+    )
+
+
+def signed_out_html(readings: Readings) -> str:
+    """The same for somebody who is not signed in: what readers wrote is for readers."""
+    if readings.kept_back or not readings.shown:
+        return readings_html(readings, {})
+    readers = len({review.reviewer for review in readings.shown})
+    return (
+        f"<p>{counted(readers, 'reader has', 'readers have')} reviewed this case. Sign in to read what they said.</p>"
     )
 
 

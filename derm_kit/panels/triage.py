@@ -17,11 +17,13 @@ from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.faithfulness import Mask
 from derm_kit.model.reference import reference_cases
+from derm_kit.panels.changes_policy import PolicyPanel
 from derm_kit.panels.dropzone import DropZone
 from derm_kit.panels.fetching import PICTURES
 from derm_kit.panels.maps import MapView
 from derm_kit.panels.parts import Panel, guarded, notice_html, page, proportion_html, scores_html, section
 from derm_kit.panels.summary import summary_html
+from derm_kit.triage.opening import named_policy, require_reads
 from derm_kit.triage.policy import SAFETY_NET, Disposition, TriagePolicy
 from derm_kit.triage.single import EXCLUSIONS, SKIN_TYPES, Answers, TriagedCase, measured_sensitivity, triage
 
@@ -43,11 +45,18 @@ class Entered:
 
 
 class TriagePanel(Panel):
-    """Upload, questions, result, map. `view` is the page; `enter()` is the one way anything changes."""
+    """Upload, questions, result, map. `view` is the page; `enter()` is the one way anything changes.
 
-    def __init__(self, classifier: Classifier, policy: TriagePolicy) -> None:
+    It decides by the policy that is `named`, else by the release in force where this machine has a register, else by
+    the model's default.
+    """
+
+    def __init__(self, classifier: Classifier, named: TriagePolicy | None = None) -> None:
         super().__init__()
-        self._classifier, self._policy = classifier, policy
+        self._classifier = classifier
+        self._default = TriagePolicy.from_card(classifier.card)
+        self.in_force = PolicyPanel(self._default, named, lambda policy: require_reads(classifier.card, policy))
+        self.in_force.then = lambda _: self._decide_anew()
         self.entered = Entered()
         self.case: TriagedCase | None = None
         self._before: list[Entered] = []
@@ -73,6 +82,17 @@ class TriagePanel(Panel):
             self.entered, self.case = last, self._work_out(last)
             self.notice.value = ""
             self._show()
+
+    @guarded
+    def _decide_anew(self) -> None:
+        """Another policy has come into force."""
+        self.case = None
+        self.case = self._work_out(self.entered)
+        self._show()
+
+    @property
+    def _policy(self) -> TriagePolicy:
+        return self.in_force.policy
 
     def _work_out(self, entered: Entered) -> TriagedCase | None:
         if not entered.picture:
@@ -132,6 +152,7 @@ class TriagePanel(Panel):
                 self.undo_button,
             ),
             columns,
+            section("Which policy decides", self.in_force.view),
         )
 
     # user -> entered
@@ -222,8 +243,10 @@ class TriagePanel(Panel):
         if over_all is None:
             return f"<p>How often {escape(lesion_type.label.lower())} is caught was not measured.</p>"
         own = f"{over_all.caught_as_own_type} of them as their own type"
+        default = self._policy.thresholds == self._default.thresholds
+        where = "" if default else ", at the model’s default thresholds, not those that decide here"
         text = (
-            f"<p>Measured on lesions that the model never saw: of {escape(lesion_type.label.lower())} it caught "
+            f"<p>Measured on lesions that the model never saw{where}: of {escape(lesion_type.label.lower())} it caught "
             f"{proportion_html(over_all.caught, over_all.n, over_all.low, over_all.high)}, {own}."
         )
         if weakest is not None:
@@ -239,3 +262,8 @@ class TriagePanel(Panel):
             f"<p><a class='dk-download' download='derm-kit-summary.html' href='data:text/html;base64,{coded}'>"
             "Download summary</a> (one page, no identifiers, print it to PDF)</p>"
         )
+
+
+def triage_page() -> w.VBox:
+    """The page for the model that ships, and the policy that the workbench was opened with or that is in force."""
+    return TriagePanel(Classifier(), named_policy()).view

@@ -6,11 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from derm_kit.lesions import LESION_TYPES
-from derm_kit.model.card import default_model, load_card
+from derm_kit.model.card import ModelCard, default_model, load_card
 from derm_kit.model.reference import REFERENCE_FILE
 from derm_kit.model.run import ScoreRun, read_run
-from derm_kit.triage.policy import TriagePolicy
+from derm_kit.triage.policy import TriagePolicy, require_match
 
 RUN_VARIABLE, POLICY_VARIABLE = "DERM_KIT_RUN", "DERM_KIT_POLICY"
 """Environment variables that name what pages open on; left out, the reference cohort and the model's default policy."""
@@ -18,10 +20,11 @@ RUN_VARIABLE, POLICY_VARIABLE = "DERM_KIT_RUN", "DERM_KIT_POLICY"
 
 @dataclass(frozen=True)
 class Opening:
-    """Scores and the policy in force."""
+    """Scores and the policy in force; one that was named stands whatever a register says."""
 
     run: ScoreRun
     policy: TriagePolicy
+    policy_named: bool = False
 
     @classmethod
     def read(cls, run: Path | None = None, policy: Path | None = None) -> Opening:
@@ -30,13 +33,19 @@ class Opening:
         return cls(
             read_run(folder / REFERENCE_FILE if run is None else run),
             TriagePolicy.from_card(load_card(folder)) if policy is None else TriagePolicy.read(policy),
+            policy is not None,
         )
 
     @classmethod
     def named(cls) -> Opening:
         """What the environment names."""
-        run, policy = (os.environ.get(name) for name in (RUN_VARIABLE, POLICY_VARIABLE))
-        return cls.read(Path(run) if run else None, Path(policy) if policy else None)
+        return cls.read(_path(RUN_VARIABLE), _path(POLICY_VARIABLE))
+
+
+def named_policy() -> TriagePolicy | None:
+    """The policy that the environment names, for a page without scores of a run; None where it names none."""
+    path = _path(POLICY_VARIABLE)
+    return TriagePolicy.read(path) if path else None
 
 
 def policy_for(run: ScoreRun, policy: TriagePolicy) -> TriagePolicy:
@@ -51,8 +60,24 @@ def policy_for(run: ScoreRun, policy: TriagePolicy) -> TriagePolicy:
     return policy.changed(model_hash="", scoring_sha256="", thresholds=kept)
 
 
+def require_reads(card: ModelCard, policy: TriagePolicy) -> None:
+    """Raise PolicyError unless `policy` can be read on the scores that a card's model gives."""
+    meta = {
+        "model_hash": card.model_hash,
+        "scoring_sha256": card.scoring_sha256,
+        "trained_types": [t.value for t in card.types],
+    }
+    no_case = pd.DataFrame(columns=["case_id", *LESION_TYPES])
+    require_match(ScoreRun(no_case, no_case[["case_id"]], meta=meta), policy)
+
+
 def name_opening(run: Path | None, policy: Path | None) -> None:
     """Have the pages of every process that starts from here open on these."""
     for variable, path in ((RUN_VARIABLE, run), (POLICY_VARIABLE, policy)):
         if path is not None:
             os.environ[variable] = str(path.resolve())
+
+
+def _path(variable: str) -> Path | None:
+    named = os.environ.get(variable)
+    return Path(named) if named else None

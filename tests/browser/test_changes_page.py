@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from derm_kit.model.card import share
+from derm_kit.panels.changes_signing import PRESSED_AGAIN
 from derm_kit.records import change, release
 from derm_kit.records.change import Change
 from derm_kit.records.change_steps import State
@@ -81,12 +82,14 @@ def under_way(page: Page, of: Change) -> Locator:
     return part
 
 
-def take(part: Locator, step: str, who: str, reason: str = REASON, passphrase: str = PASSPHRASE) -> None:
+def take(
+    part: Locator, step: str, who: str, reason: str = REASON, passphrase: str = PASSPHRASE, presses: int = 1
+) -> None:
     part.get_by_label("I am").first.select_option(label=who)
     part.get_by_label("Passphrase").first.fill(passphrase)
     if reason:
         part.get_by_label("Reason", exact=True).fill(reason)
-    part.get_by_role("button", name=step, exact=True).click()
+    part.get_by_role("button", name=step, exact=True).click(click_count=presses)
 
 
 def from_the_last(register: Register, people: Staff, melanoma: float) -> Change:
@@ -138,10 +141,12 @@ def test_what_others_approve_is_released_verified_and_in_force_on_the_next_page(
     made = from_the_last(register, people, 0.0421)
     opened(page, register)
     part = under_way(page, made)
-    take(part, "Approve", OFFICER)
+    take(part, "Approve", OFFICER, presses=2)
     expect(part.get_by_text("is approved.")).to_be_visible(timeout=WAIT)
-    take(part, "Release", ADMINISTRATOR, reason="")
+    expect(part.get_by_text(PRESSED_AGAIN)).to_be_visible()
+    take(part, "Release", ADMINISTRATOR, reason="", presses=2)
     expect(part.get_by_text("Released: release")).to_be_visible(timeout=WAIT)
+    expect(part.get_by_text(PRESSED_AGAIN)).to_be_visible()
     newest = release.releases(register)[-1]
     files = {"file.json": f"Keep release {newest.version}, signed (JSON)", "key.pem": "Keep the public key (PEM)"}
     for name, words in files.items():

@@ -10,10 +10,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from derm_kit.panels.review import SHORTEST_LOOK_S
 from derm_kit.panels.review_setting import RUN_DIGITS
+from derm_kit.panels.stopwatch import SHORTEST_LOOK_S
 from derm_kit.records.register import Register
 from derm_kit.records.reviews import Review
+from derm_kit.triage.definition import Disposition
 from derm_kit.triage.proposal import run_hash
 from derm_kit.triage.worklist import Wanted, Worklist
 from tests.readers import PASSPHRASE, READERS
@@ -53,9 +54,21 @@ def opened(page: Page, run: str = "", case: str = "", **more: str) -> Page:
 
 
 def shown(page: Page, case: str) -> None:
-    """Wait until a case is on show, and as long as a decision needs to be taken for it."""
+    """Wait until a case is on show."""
     expect(page.locator(".dk-verdict").first).to_have_text(case, timeout=WAIT)
+
+
+def looked_at(page: Page) -> None:
+    """Wait as long as a decision needs to be taken for the case that has come up."""
     page.wait_for_timeout(1_000 * SHORTEST_LOOK_S + 100)
+
+
+def all_taken(page: Page) -> None:
+    """Wait until the kernel has taken all that was sent before: it takes what is sent one after the other."""
+    page.get_by_role("button", name="Pause the clock").click()
+    expect(page.get_by_text("Paused: the case is out of sight")).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("Paused: the case is out of sight")).to_be_hidden()
 
 
 def sign_in(page: Page, who: str = "ada") -> Page:
@@ -63,7 +76,7 @@ def sign_in(page: Page, who: str = "ada") -> Page:
     page.get_by_label("Passphrase").fill(PASSPHRASE)
     page.get_by_label("Passphrase").press("Enter")
     expect(page.get_by_text(f"Signed in: {READERS[who][0]}")).to_be_visible(timeout=WAIT)
-    page.wait_for_timeout(1_000 * SHORTEST_LOOK_S + 100)
+    looked_at(page)
     return page
 
 
@@ -101,6 +114,7 @@ def test_from_the_list_to_a_stored_decision_and_the_next_case_by_keyboard_alone(
     expect(second).to_have_attribute("aria-current", "true")
     expect(first).not_to_have_attribute("aria-current", "true")
     expect(second).to_be_focused()
+    looked_at(page)
     page.keyboard.press("2")
     expect(stored(page)).to_have_text("Stored: routine dermatology.")
     expect(page.get_by_role("button", name=f"{ROUTINE} (stored)")).to_be_visible()
@@ -123,7 +137,7 @@ def test_typing_in_a_field_is_no_shortcut_and_shortcuts_can_be_switched_off(
     note.click()
     page.keyboard.type("n2 p1 m z: not a shortcut")
     page.keyboard.press("Tab")
-    page.wait_for_timeout(500)
+    all_taken(page)
     expect(page.locator(".dk-verdict").first).to_have_text(case)
     assert register.reviews(run, case) == []
     page.get_by_label("I think it is").focus()
@@ -132,7 +146,7 @@ def test_typing_in_a_field_is_no_shortcut_and_shortcuts_can_be_switched_off(
     page.get_by_role("heading", name="Review cases", level=1).click()
     page.keyboard.press("n")
     page.keyboard.press("1")
-    page.wait_for_timeout(700)
+    all_taken(page)
     expect(page.locator(".dk-verdict").first).to_have_text(case)
     assert register.reviews(run, case) == []
     page.get_by_label("Single keys work as shortcuts").check()
@@ -166,12 +180,35 @@ def test_the_map_is_drawn_over_the_picture(page: Page, order: list[str], run: st
     opened(page, run, order[11])
     canvas = page.locator(".dk-viewer canvas")
     expect(canvas).to_have_attribute("data-shown", "picture")
+    looked_at(page)
     page.keyboard.press("m")
     expect(canvas).to_have_attribute("data-shown", "colour", timeout=WAIT)
     expect(page.get_by_text("Grad-CAM in one pass of")).to_be_visible()
     page.keyboard.press("n")
     expect(canvas).to_have_attribute("data-shown", "picture")
     expect(canvas).to_have_attribute("aria-label", re.compile(order[12]))
+
+
+def test_no_key_is_lost_while_the_kernel_is_busy_and_none_is_given_to_another_case(
+    page: Page, order: list[str], run: str, register: Register, data_folder: Path
+):
+    first = 23
+    sign_in(opened(page, run, order[first]))
+    expect(page.locator(".dk-viewer canvas")).to_have_attribute("data-shown", "picture")
+    page.keyboard.press("m")  # the first map loads the model: the kernel is busy, the case stays on the screen
+    for key in "4321" + "n1" * 6 + "p6" * 2:
+        page.keyboard.press(key)
+    assert page.locator(".dk-verdict").first.inner_text() == order[first], "all of it was pressed for this case"
+    shown(page, order[first + 4])
+    all_taken(page)
+    said = [review.disposition for review in register.reviews(run, order[first])]
+    assert said == [list(Disposition)[int(key) - 1] for key in "4321"], "each key, in the order of the presses"
+    assert [register.reviews(run, case) for case in order[first + 1 : first + 7]] == [[]] * 6
+    expect(page.get_by_text(f"6 was pressed for {order[first]}, on the screen then")).to_be_visible()
+    looked_at(page)
+    page.keyboard.press("2")
+    expect(stored(page)).to_have_text("Stored: routine dermatology.")
+    assert [review.disposition for review in register.reviews(run, order[first + 4])] == ["routine dermatology"]
 
 
 def test_the_address_brings_list_and_case_back_and_signs_nobody_in(page: Page, order: list[str]):
@@ -201,8 +238,10 @@ def test_two_people_on_one_case_are_both_stored_and_the_second_sees_the_first_af
     case = order[14]
     other = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=address)
     second = other.new_page()
+    second.goto(f"{ADDRESS}#run={run[:RUN_DIGITS]}&case={case}", wait_until="commit")  # both kernels start at once
     sign_in(opened(page, run, case), "ada")
-    sign_in(opened(second, run, case), "ben")
+    shown(second, case)
+    sign_in(second, "ben")
     page.get_by_label("Note").fill("the first says <b>urgent</b>")
     page.get_by_role("button", name=URGENT).click()
     expect(stored(page)).to_be_visible()
