@@ -83,6 +83,13 @@ class WorthPart(Panel):
             self.arm.value = before if before in others else next(iter([*by_model, *others]), None)
         self._work_out()
 
+    def forget(self) -> None:
+        """Another pathway is simulated: nothing is known of it yet."""
+        self._stopped.set()
+        self._found = self._model = self._base = self._psa = None
+        for shown in (self.notice, *self.shown.values()):
+            shown.value = ""
+
     @guarded
     def _work_out(self) -> None:
         found = self._found
@@ -152,8 +159,8 @@ def _words_html(base: Evaluation) -> str:
     if model.illustrative:
         stamp = notice_html(
             "warning",
-            f"Illustrative: {len(model.unsourced)} of the values behind these figures have no source (source required). No "
-            "verdict against a threshold is given, and none may be read from them.",
+            f"Illustrative: {len(model.unsourced)} of the values behind these figures have no source (source required).",
+            "No verdict against a threshold is given, and none may be read from them.",
         )
     said = "".join(f"<p class='dk-hint'>{escape(line)}</p>" for line in notes(model))
     return (

@@ -13,6 +13,7 @@ from derm_kit.model.run import ScoreRun
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.engine import SERVERS, SLOTS
 from derm_kit.pathway.expected import expected
+from derm_kit.pathway.graph import reached
 from derm_kit.pathway.measures import Measure, measures, summary
 from derm_kit.pathway.outcomes import Outcomes
 from derm_kit.pathway.patients import Cases, dispositions, expected_referrals
@@ -130,6 +131,13 @@ def enough_slots(
             value=f"{arm} / {stage} / {clock}",
             next_step=f"Stages with slots: {', '.join(n for n, s in pathway.stages.items() if s.kind == 'slots')}.",
         )
+    if stage not in reached(pathway, pathway.arms[arm]):
+        raise PathwayError(
+            "more slots change nothing where nobody comes",
+            case=pathway.name,
+            value=f"{arm} / {stage}",
+            next_step="Choose a stage that people of this arm come to.",
+        )
     wanted = float(pathway.clocks[clock].target.value if target is None else target)
     week: dict[Weekday, int] = dict(pathway.arms[arm].slots.get(stage, known.slots))
     tries: dict[int, tuple[float, float, float]] = {}
@@ -164,7 +172,8 @@ def enough_slots(
 def _why(stage: str, clock: str, wanted: float, slots: int, found: bool, tries: pd.DataFrame) -> str:
     if found:
         share = tries.loc[tries["slots"] == slots, "within"].iloc[0]
-        return f"{slots} slots a week at {stage} hold {clock}: {share:.1%} within the limit ({wanted:.0%} wanted)."
+        needed = "1 slot a week" if slots == 1 else f"{slots:,} slots a week"
+        return f"{needed} at {stage} {'holds' if slots == 1 else 'hold'} {clock}: {share:.1%} within the limit ({wanted:.0%} wanted)."
     best = tries["within"].max()
     return (
         f"No number of slots at {stage} holds {clock}: with {slots:,} a week {best:.1%} are within the limit, and "

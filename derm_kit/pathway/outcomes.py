@@ -113,7 +113,9 @@ def _padded(tally: Tally, people: int) -> Tally:
     if not more:
         return tally
     wider = {
-        name: np.pad(getattr(tally, name), [(0, 0), (0, more), *[(0, 0)] * (getattr(tally, name).ndim - 2)])
+        name: np.pad(
+            getattr(tally, name), [(0, 0), (0, more), *[(0, 0)] * (getattr(tally, name).ndim - 2)], constant_values=-1
+        )
         for name in Tally._fields
         if name.startswith("record_")
     }

@@ -10,6 +10,9 @@ from derm_kit.errors import DermKitError, PathwayError
 from derm_kit.lesions import LesionType
 from derm_kit.pathway.capacity import spread_over
 from derm_kit.pathway.definition import Arm, Condition, Pathway
+from derm_kit.pathway.graph import broken_rule
+from derm_kit.pathway.patients import expected_referrals
+from derm_kit.pathway.plan import days_of
 from derm_kit.pathway.quantities import Quantity
 from derm_kit.pathway.stages import SlotsStage, Stage
 from derm_kit.triage.policy import TriagePolicy
@@ -93,6 +96,12 @@ class Scenario:
         ignored = ("replications", "seed", "arms")
         return any(getattr(self, f.name) != getattr(plain, f.name) for f in fields(self) if f.name not in ignored)
 
+    def people(self, of: Pathway) -> float:
+        """People referred in all replications of all arms that are simulated, at the mean."""
+        pathway = self.pathway(of)
+        a_replication = float(expected_referrals(pathway.referrals, days_of(pathway)).sum())
+        return a_replication * self.replications * len(self.arms or pathway.arms)
+
     def pathway(self, of: Pathway) -> Pathway:
         """The pathway with the scenario's changes. Raises PathwayError where one does not fit it."""
         new: dict[str, object] = {}
@@ -109,7 +118,16 @@ class Scenario:
             arms = {name: arm if arm.today else arm.model_copy(update={"uptake": uptake}) for name, arm in arms.items()}
         if self.slots or self.uptake is not None:
             new["arms"] = arms
-        return of.model_copy(update=new) if new else of
+        changed = of.model_copy(update=new) if new else of
+        broken = broken_rule(changed) if new else None
+        if broken:
+            raise PathwayError(
+                broken.rule,
+                case=f"{of.name}, {' / '.join(map(str, broken.at))}",
+                value=broken.value,
+                next_step="Choose another number.",
+            )
+        return changed
 
     def policy(self, of: TriagePolicy) -> TriagePolicy:
         """The policy with the scenario's thresholds and margin. Raises PolicyError where one breaks a rule."""

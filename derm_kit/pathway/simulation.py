@@ -154,7 +154,9 @@ def _together(
 
 def simulate_piece(work: Work) -> ArmOutcomes:
     """Some replications of one arm."""
-    plan, n = work.plan, len(work.replications)
+    # Arrays of one's own: those from another process may be read-only, for which the engine would be compiled again.
+    plan = Plan(*(np.array(part) if isinstance(part, np.ndarray) else part for part in work.plan))
+    n = len(work.replications)
     keys, arrivals = np.empty(n, np.uint64), np.empty((n, work.referrals.size), np.int64)
     bounds = work.cases.bounds if work.cases else np.zeros(plan.condition_until.size + 1, np.int64)
     sample = np.zeros((n, int(bounds[-1])), np.int64)
@@ -169,7 +171,7 @@ def simulate_piece(work: Work) -> ArmOutcomes:
         n, stages, outcomes, plan.condition_until.size, plan.treated.size, plan.clock_starts.shape[0],
         work.referrals.size, int(arrivals[:, counted].sum(axis=1).max()) if work.records else 0,
     )  # fmt: skip
-    if run_engine(plan, keys, arrivals, sample, bounds, work.disposition, tally):
+    if run_engine(plan, keys, arrivals, sample, bounds, np.array(work.disposition), tally):
         raise PathwayError(
             "everybody leaves after at most 1,000 visits",
             case=work.arm,

@@ -78,6 +78,6 @@ def empty_tally(
         floats(s), ints(days, s), ints(c, BINS), ints(c), ints(c), ints(c), ints(e, g), ints(2, g), floats(2, g),
         ints(2, BINS),
         ints(2, g), ints(e, g), ints(s, g), floats(),
-        floats(recorded), np.zeros((r, recorded), np.int16), np.full((r, recorded), -1, np.int32),
+        np.full((r, recorded), -1.0), np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1, np.int32),
         np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1.0), np.full((r, recorded, s), -1.0),
     )  # fmt: skip

@@ -46,14 +46,15 @@ def headline(outcomes: Outcomes, arm: str, figures: pd.DataFrame) -> str:
     leaving = [name for name, way in outcomes.pathway.exits.items() if way.advice]
     advised = math.fsum(own["way out", name].value for name in leaving)
     groups = outcomes.pathway.target_groups
+    if any(math.isnan(own["way out", name].value) for name in outcomes.pathway.exits):
+        return f"{arm}: nobody is referred."
     if round(advised) == 0:
         missed = "; ".join(_missed(own, "missed", group) for group in groups)
-        return f"{arm}: nobody would leave unseen by a person. Sent away untreated at first: {missed}."
+        sent = f" Sent away untreated at first: {missed}." if missed else ""
+        return f"{arm}: nobody would leave unseen by a person.{sent}"
     missed = "; ".join(_missed(own, "missed, left with advice", group) for group in groups)
-    return (
-        f"{arm}: about {advised:,.0f} of {PER:,} people would leave the pathway with safety-netting advice. Among them "
-        f"would be, and might be found late or never: {missed}."
-    )
+    among = f" Among them would be, and might be found late or never: {missed}." if missed else ""
+    return f"{arm}: about {advised:,.0f} of {PER:,} people would leave the pathway with safety-netting advice.{among}"
 
 
 def _missed(own: dict[tuple[str, str], Figure], measure: str, group: str) -> str:
