@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from derm_kit.model.classifier import Classifier
     from derm_kit.model.run import ScoreRun, read_run
     from derm_kit.model.scoring import score
+    from derm_kit.pathway.definition import Pathway
+    from derm_kit.pathway.outcomes import Outcomes
+    from derm_kit.pathway.simulation import simulate
     from derm_kit.triage.policy import Decisions, TriagePolicy, decide
 
 _HOME = {
@@ -29,6 +32,8 @@ _HOME = {
     "DermKitError": "errors",
     "LesionType": "lesions",
     "ModelCard": "model.card",
+    "Outcomes": "pathway.outcomes",
+    "Pathway": "pathway.definition",
     "ScoreRun": "model.run",
     "TriagePolicy": "triage.policy",
     "decide": "triage.policy",
@@ -36,6 +41,7 @@ _HOME = {
     "read": "cases.sources",
     "read_run": "model.run",
     "score": "model.scoring",
+    "simulate": "pathway.simulation",
 }
 
 __all__ = [
@@ -46,6 +52,8 @@ __all__ = [
     "DermKitError",
     "LesionType",
     "ModelCard",
+    "Outcomes",
+    "Pathway",
     "ScoreRun",
     "TriagePolicy",
     "decide",
@@ -53,6 +61,7 @@ __all__ = [
     "read",
     "read_run",
     "score",
+    "simulate",
 ]
 
 

@@ -11,8 +11,8 @@ import pytest
 import derm_kit
 
 PUBLIC = {
-    "LESION_TYPES", "Classifier", "Cohort", "Decisions", "DermKitError", "LesionType", "ModelCard", "ScoreRun",
-    "TriagePolicy", "decide", "demo_cohort", "read", "read_run", "score",
+    "LESION_TYPES", "Classifier", "Cohort", "Decisions", "DermKitError", "LesionType", "ModelCard", "Outcomes",
+    "Pathway", "ScoreRun", "TriagePolicy", "decide", "demo_cohort", "read", "read_run", "score", "simulate",
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ class Series:
     name: str
     x: FloatArray
     y: FloatArray
-    kind: Literal["line", "other", "third", "fourth", "dots"] = "line"
+    kind: Literal["line", "other", "third", "fourth", "dots", "cloud"] = "line"
     low: FloatArray | None = None
     high: FloatArray | None = None
 
@@ -60,7 +60,7 @@ def chart_html(
     drawn = _svg(title, axes, series, x_range, y_range)
     names = {
         "line": "full line", "other": "dashed line", "third": "dotted line", "fourth": "dash-dotted line",
-        "dots": "dots",
+        "dots": "dots", "cloud": "small dots",
     }  # fmt: skip
     words = "; ".join(f"{names[s.kind]}: {s.name}" for s in series)
     words = words[:1].upper() + words[1:]
@@ -108,8 +108,11 @@ def _svg(
         if one.low is not None and one.high is not None:
             ends = zip(x, up(one.low[known]), up(one.high[known]), strict=True)
             parts += [f"<path class='dk-third' d='M{a:.1f},{b:.1f} V{c:.1f}'/>" for a, b, c in ends]
-        if one.kind == "dots":
-            parts += [f"<circle class='dk-dot' cx='{a:.1f}' cy='{b:.1f}' r='4'/>" for a, b in zip(x, y, strict=True)]
+        if one.kind in ("dots", "cloud"):
+            size = 4 if one.kind == "dots" else 1.6
+            parts += [
+                f"<circle class='dk-dot' cx='{a:.1f}' cy='{b:.1f}' r='{size}'/>" for a, b in zip(x, y, strict=True)
+            ]
         else:
             some = np.unique(np.linspace(0, max(len(x) - 1, 0), min(MOST_POINTS, len(x))).astype(int))
             points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in some)

@@ -171,7 +171,10 @@ def _words_html(base: Evaluation) -> str:
 def _tables_html(base: Evaluation) -> str:
     mark = _mark(base.model)
     parts = [
-        ("Against today's arm, per person referred", against_today(base)),
+        (
+            f"Against today's arm, per {PER:,} people (in brackets: 95 % of simulated years)",
+            against_today(base),
+        ),
         ("Step by step: each arm against the next cheaper one that is not dominated", increments(base)),
         ("Net monetary benefit", net_benefits(base)),
         ("Costs and consequences", consequences(base)),
@@ -181,7 +184,27 @@ def _tables_html(base: Evaluation) -> str:
         f"<details><summary>{escape(title)}{escape(mark)}</summary>{_table(frame, title + mark)}</details>"
         for title, frame in rest
     )
-    return _table(first[1], first[0] + mark) + folded
+    return _against_html(first[1], first[0] + mark) + folded
+
+
+def _against_html(frame: pd.DataFrame, title: str) -> str:
+    """Each arm against today's with its ranges, per 1,000 people."""
+    rows = []
+    for row in frame.to_dict("records"):
+        cost, qaly = (
+            [PER * float(row[f"{name}{end}"]) for end in ("", "_low", "_high")]
+            for name in ("more_cost_gbp", "more_qaly")
+        )
+        rows.append(
+            {
+                "arm": row["arm"],
+                "more cost, GBP": f"{cost[0]:,.0f} ({cost[1]:,.0f} to {cost[2]:,.0f})".replace("-", "−"),
+                "more QALYs": f"{qaly[0]:.2f} ({qaly[1]:.2f} to {qaly[2]:.2f})".replace("-", "−"),
+                "GBP per QALY": row["icer_gbp_per_qaly"],
+                "reads": row["reads"],
+            }
+        )
+    return table_html(pd.DataFrame(rows), title)
 
 
 def _arm_html(base: Evaluation, arm: str, found: Psa | None) -> str:
@@ -210,7 +233,7 @@ def _uncertain_html(found: Psa, arm: str) -> str:
     x, y = own["more_qaly"].to_numpy() * PER, own["more_cost_gbp"].to_numpy() * PER / 1_000
     cloud = chart_html(
         f"Cost-effectiveness plane: {arm}", (f"more QALYs per {PER:,} people", f"more cost, thousand GBP per {PER:,}"),
-        [Series("one draw each", x, y, "dots"), *_axes(x, y)], own.drop(columns="remark"), x_range=_around(x),
+        [Series("one draw each", x, y, "cloud"), *_axes(x, y)], own.drop(columns="remark"), x_range=_around(x),
         y_range=_around(y), remark=f"{mark}{found.draws:,} draws, the first {len(own):,} drawn.",
     )  # fmt: skip
     curve = acceptability(found)
@@ -255,5 +278,5 @@ def _mark(model: Model) -> str:
 
 def _table(frame: pd.DataFrame, title: str) -> str:
     plain = frame.drop(columns=[name for name in ("remark",) if name in frame])
-    heads = {name: name.replace("_", " ").replace("gbp", "GBP").replace("qaly", "QALY") for name in plain}
+    heads = {str(name): str(name).replace("_", " ").replace("gbp", "GBP").replace("qaly", "QALY") for name in plain}
     return table_html(plain, title, heads)

@@ -1,4 +1,4 @@
-"""The front page: what this is, four doors, the state of the model and of this machine."""
+"""The front page: what this is, five doors, the state of the model and of this machine."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ DOORS = (
         "Dermatologist",
         "02_case_review.ipynb",
         "Read the cases behind a figure, give second readings, and keep every decision in a register.",
+    ),
+    (
+        "Service planner",
+        "04_referral_simulation.ipynb",
+        "Move a clinic or a threshold and see who waits, which cancers are found late, and what it costs.",
     ),
     (
         "GP teacher",
