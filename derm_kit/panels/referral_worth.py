@@ -171,10 +171,7 @@ def _words_html(base: Evaluation) -> str:
 def _tables_html(base: Evaluation) -> str:
     mark = _mark(base.model)
     parts = [
-        (
-            f"Against today's arm, per {PER:,} people (in brackets: 95 % of simulated years)",
-            against_today(base),
-        ),
+        (f"Against today's arm, per {PER:,} people", against_today(base)),
         ("Step by step: each arm against the next cheaper one that is not dominated", increments(base)),
         ("Net monetary benefit", net_benefits(base)),
         ("Costs and consequences", consequences(base)),

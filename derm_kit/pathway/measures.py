@@ -165,6 +165,11 @@ def _people(pathway: Pathway, arm: ArmOutcomes) -> Iterator[tuple[Measure, Float
         Measure("people", "still in the pathway at the end", "", f"per {PER:,} referred"),
         _ratio(PER * tally.still_in.sum(axis=(1, 2)), referred),
     )
+    for s, (name, stage) in enumerate(pathway.stages.items()):
+        if stage.reads == "policy" and tally.flow[:, s].any():
+            for k, outcome in enumerate(stage.ways):
+                said = tally.flow[:, s, k].sum(axis=1)
+                yield Measure("people", f"{name} says", outcome, f"per {PER:,} referred"), _ratio(PER * said, referred)
     alarms = [s for s, stage in enumerate(pathway.stages.values()) if stage.alarm]
     if alarms:
         visits = tally.flow[:, alarms][..., ~target].sum(axis=(1, 2, 3))
@@ -183,6 +188,13 @@ def _people(pathway: Pathway, arm: ArmOutcomes) -> Iterator[tuple[Measure, Float
                 Measure("cancers", "missed, left with advice", group, f"per {PER:,} referred"),
                 _ratio(PER * advised, referred),
             )
+        for e, exit_name in enumerate(pathway.exits):
+            if missed[:, e].any():
+                of_exit = _ratio(PER * missed[:, e], referred)
+                yield (
+                    Measure("cancers", f"missed by the way out “{exit_name}”", group, f"per {PER:,} referred"),
+                    of_exit,
+                )
         yield (
             Measure("cancers", "missed and found later", group, f"per {PER:,} referred"),
             _ratio(PER * found[:, 1], referred),
