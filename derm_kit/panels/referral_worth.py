@@ -159,7 +159,7 @@ def _words_html(base: Evaluation) -> str:
     if model.illustrative:
         stamp = notice_html(
             "warning",
-            f"Illustrative: {len(model.unsourced)} of the values behind these figures have no source (source required).",
+            f"Illustrative: {len(model.unsourced)} of the values behind this have no source (source required).",
             "No verdict against a threshold is given, and none may be read from them.",
         )
     said = "".join(f"<p class='dk-hint'>{escape(line)}</p>" for line in notes(model))
