@@ -19,6 +19,7 @@ from derm_kit import ScoreRun, TriagePolicy
 from derm_kit.model.card import default_model, load_card
 from derm_kit.panels import thresholds
 from derm_kit.panels.changes_panel import ROWS, ChangesPanel
+from derm_kit.panels.changes_signing import PRESSED_AGAIN
 from derm_kit.panels.changes_steps import ON_A_CHANGE
 from derm_kit.panels.thresholds import ThresholdsPanel, thresholds_page
 from derm_kit.panels.tuning_source import Source
@@ -32,7 +33,18 @@ from derm_kit.records.signing import SignedPolicy, findings, read_public_key
 from derm_kit.triage.opening import POLICY_VARIABLE, RUN_VARIABLE
 from tests.readers import copied
 from tests.records.places import PASSPHRASE, Place
-from tests.records.proposals import MELANOMA, REASON, Staff, default, moved, staff, tuned
+from tests.records.proposals import (
+    MELANOMA,
+    REASON,
+    Staff,
+    a_change,
+    a_release,
+    default,
+    moved,
+    staff,
+    tuned,
+    with_approval,
+)
 
 TEXTS = {
     "markup": "<img src=x onerror=alert(1)><script>alert(2)</script>",
@@ -84,12 +96,12 @@ def panel(register: Register) -> ChangesPanel:
 
 @pytest.fixture
 def proposed(register: Register, people: Staff) -> Change:
-    return change.propose(register, moved(default(), 0.05), people.author, PASSPHRASE)
+    return a_change(register, people)
 
 
 @pytest.fixture
 def approved(register: Register, people: Staff, proposed: Change) -> Change:
-    return change.approve(register, proposed, people.officer, PASSPHRASE, REASON)
+    return with_approval(register, people, proposed)
 
 
 @pytest.fixture
@@ -104,9 +116,7 @@ def released(
     """Another threshold for melanoma, from the last release to the next."""
     known = release.releases(register)
     old = known[-1].policy if known else default()
-    made = change.propose(register, moved(old, melanoma), people.author, PASSPHRASE)
-    made = change.approve(register, made, people.officer, PASSPHRASE, REASON)
-    return change.release_change(register, made, people.administrator, PASSPHRASE, when.date() if when else None)
+    return a_release(register, people, moved(old, melanoma), when.date() if when else None)
 
 
 def read(value: str) -> str:
@@ -418,8 +428,9 @@ def test_from_the_page_to_a_signed_file_that_verifies_and_is_in_force(page, regi
     assert "approved since" in read(panel.detail.value)
     assert "approved by Bo Officer" in read(panel.detail.value)
     assert f"change approved {REASON}" in read(panel.detail.value)
-    panel.steps.buttons[Action.APPROVE].click()
-    assert read(panel.steps.notice.value) == said, "pressed twice it is approved once, and nothing else is said"
+    for _ in range(2):
+        panel.steps.buttons[Action.APPROVE].click()
+        assert read(panel.steps.notice.value) == f"{said} Note {PRESSED_AGAIN}", "approved once, and that stays said"
     said = take(panel, Action.RELEASE, people.administrator)
     assert "Released: release 1, effective from" in said
     assert "Nothing is ever sent to a device" in said
@@ -489,6 +500,32 @@ def test_an_earlier_policy_is_released_again(page, register, people):
     assert [r.policy for r in release.releases(register)] == [first.policy, second.policy, first.policy]
     assert "Release 3, in force" in releases.listed.value
     assert page.opened.source.policy == first.policy
+
+
+@pytest.mark.parametrize("step", ["put", "approve", "release", "roll back", "wrong passphrase"])
+def test_a_second_press_does_nothing_and_says_so_beside_what_the_first_did(page, register, people, step):
+    released(register, people, 0.04)
+    page.in_force.look()
+    first = change.propose(register, moved(page.in_force.policy, 0.05), people.author, PASSPHRASE)
+    if step == "release":
+        first = change.approve(register, first, people.officer, PASSPHRASE, REASON)
+    page.changes.button.click()
+    panel = page.changes.panel
+    panel.open(first.id)
+    form = {"put": made(page).proposal.put, "roll back": panel.releases}.get(step, panel.steps)
+    sign(form, people.second, "another passphrase" if step == "wrong passphrase" else PASSPHRASE)
+    if step != "put":
+        form.reason.value = REASON
+    panel.releases.version.value = 0
+    button = panel.steps.buttons[Action.RELEASE if step == "release" else Action.APPROVE]
+    button = button if form is panel.steps else form.button
+    button.click()
+    said, entries = read(form.notice.value), register.head().count
+    assert said
+    assert PRESSED_AGAIN not in said
+    button.click()
+    assert read(form.notice.value) == (said if step == "put" else f"{said} Note {PRESSED_AGAIN}")
+    assert register.head().count == entries
 
 
 # Two at once

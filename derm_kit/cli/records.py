@@ -135,7 +135,12 @@ def restore(
     """Check a backup and put it into an empty database; the workspace holds the key already."""
     from derm_kit.records.backup import restore as restore_register
     from derm_kit.records.database import URL_VARIABLE
+    from derm_kit.records.signing import key_file
     from derm_kit.records.workspace import Workspace
 
-    head = restore_register(file, Workspace.named(), os.environ.get(URL_VARIABLE), accept_loss=accept_loss)
+    workspace = Workspace.named()
+    head = restore_register(file, workspace, os.environ.get(URL_VARIABLE), accept_loss=accept_loss)
     console.print(f"Restored and checked: {head.count:,} entries, the restore itself among them.")
+    key = key_file(workspace)
+    if not key.exists():
+        console.print(f"If releases were made, put the key that signs them back: {escape(str(key))}", soft_wrap=True)

@@ -33,6 +33,10 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same people and figures.")] = 1,
     out: Annotated[Path | None, typer.Option(help="New folder for the tables, the pathway and the policy.")] = None,
     people: Annotated[bool, typer.Option("--people", help="Also one row a person of the first replication.")] = False,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(help="Value-for-money report, to a new .html or .docx (again for both). Needs economics."),
+    ] = None,
     dask: Annotated[str, typer.Option(help="Address of a Dask scheduler that shares the work.")] = "",
     names: Annotated[bool, typer.Option("--list", help="Name the pathways that ship, and stop.")] = False,
 ) -> None:
@@ -47,6 +51,8 @@ def simulate(
         return
     _require_new_folder(out)
     read = Pathway.read(pathway)
+    if report:
+        _require_reportable(read, arm, report)
     scores = chosen = None
     if read.reads_policy:
         from derm_kit.triage.policy import TriagePolicy
@@ -65,6 +71,8 @@ def simulate(
         console.print(plain(headline(outcomes, name, figures)))
     for sentence in remarks(outcomes):
         console.print(plain(sentence))
+    if report:
+        _write_reports(outcomes, report)
     if out:
         _write(outcomes, figures, out, people=people)
 
@@ -128,6 +136,38 @@ def _require_new_folder(out: Path | None) -> None:
             case=str(out),
             next_step="Name a folder that does not exist.",
         )
+
+
+def _require_reportable(pathway: Pathway, arms: list[str] | None, files: list[Path]) -> None:
+    """Refuse before anything is simulated what no report can be made of or written to."""
+    from derm_kit.records.report import require_report_file
+
+    for file in files:
+        require_report_file(file)
+    if pathway.economics is None:
+        raise DermKitError(
+            "a value-for-money report needs the pathway's section 'economics'",
+            case=pathway.name,
+            next_step="Add the section (the preset skin-usc has one to start from), or leave --report out.",
+        )
+    if arms and pathway.today not in arms:
+        raise DermKitError(
+            "a value-for-money report holds arms against today's, which --arm leaves out",
+            case=pathway.name,
+            value=", ".join(arms),
+            next_step=f"Add --arm '{pathway.today}'.",
+        )
+
+
+def _write_reports(outcomes: Outcomes, files: list[Path]) -> None:
+    from derm_kit.records.report import write
+    from derm_kit.records.value_for_money import value_for_money
+
+    with console.status("Drawing the values of the economic evaluation"):
+        document = value_for_money(outcomes)
+    for file in files:
+        write(document, file)
+        console.print(f"Value-for-money report: {escape(str(file))}")
 
 
 def _write(outcomes: Outcomes, figures: pd.DataFrame, out: Path, *, people: bool) -> None:

@@ -1,4 +1,4 @@
-"""Backup and restore. A backup is one SQLite file with every table and the head of the log; the key is not in it.
+"""Backup and restore. A backup is one SQLite file with every table and the head of the log, and without any key.
 
 It restores into SQLite or PostgreSQL, whichever it came from, and only after the log and every record were checked.
 """

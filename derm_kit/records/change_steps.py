@@ -103,7 +103,7 @@ def require_right(
         ),
         (
             person.role not in step.roles,
-            f"only a {' or '.join(step.roles)} may, not a {person.role}",
+            f"only {_with_article(' or '.join(step.roles))} may, not {_with_article(person.role)}",
             "Ask somebody who holds the role: derm-kit people list.",
         ),
         (
@@ -115,6 +115,10 @@ def require_right(
     for broken, rule, next_step in problems:
         if broken:
             raise RecordError(f"{action}: {rule}", case=case or None, next_step=next_step)
+
+
+def _with_article(role: str) -> str:
+    return f"an {role}" if role.startswith(("a", "e", "i", "o", "u")) else f"a {role}"
 
 
 def checked_reason(session: Session, reason: str) -> str:

@@ -31,6 +31,9 @@ _FOR_THIS_WRITE = text(
     f"SELECT set_config('lock_timeout', '{PATIENCE_S}s', true), set_config('synchronous_commit', 'on', true)"
 )
 """A write is acknowledged only once it is on disk, whatever the server's own setting."""
+_ONLY_READS = text("SET TRANSACTION READ ONLY")
+"""Said of this transaction alone. The driver's own switch, once put back, asks for READ WRITE on the same connection
+ever after, and so would write where the database's owner set it to read-only."""
 _TOLD = {
     "SQLITE_FULL": ("the disk is full: nothing of this was stored", "Free space, then save again."),
     "SQLITE_READONLY": ("the register may only be read", "Mend the rights of the workspace's folder, then save again."),
@@ -59,7 +62,7 @@ class Database:
         self._engine = _engine(self.url)
         self._writes = self._engine.execution_options(derm_kit_writes=True)
         self._reads = self._engine.execution_options(
-            **({} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+            **({} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"})
         )
 
     @property
@@ -76,6 +79,8 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """A session that sees one moment and writes nothing. Raises RecordError."""
         with self._told(), Session(self._reads) as session, session.begin():
+            if not self.is_sqlite:
+                session.execute(_ONLY_READS)
             yield session
 
     @contextmanager

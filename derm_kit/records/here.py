@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def is_register_here() -> bool:
     """Whether the workspace has a register, or a database is named for it. Nothing is opened or made."""
-    return bool(os.environ.get(URL_VARIABLE)) or Workspace.named().database.is_file()
+    return bool(os.environ.get(URL_VARIABLE)) or Workspace.named().has_database()
 
 
 def register_here() -> Register | None:

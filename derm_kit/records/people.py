@@ -164,7 +164,6 @@ def _require_no_wait(row: PersonRow) -> None:
     if left > timedelta(0):
         raise RecordError(
             "after wrong passphrases the next try has to wait",
-            case=row.id,
             value=f"{row.failures} wrong in a row",
             next_step=f"Try again in {left.total_seconds():.0f} s, or ask the administrator for a new passphrase.",
         )

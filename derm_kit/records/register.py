@@ -42,18 +42,23 @@ class Register:
         self._key = key
 
     @classmethod
-    def open(cls, folder: Path | str | None = None, url: str | None = None) -> Self:
+    def open(cls, folder: Path | str | None = None, url: str | None = None, *, make: bool = True) -> Self:
         """The register of a workspace; made, or brought to this version's tables, where that is needed.
 
         `folder` is the workspace, else DERM_KIT_WORKSPACE, else the user's data folder. `url` names a PostgreSQL
-        database, else DERM_KIT_DATABASE_URL, else the register lies in SQLite in the workspace.
+        database, else DERM_KIT_DATABASE_URL, else the register lies in SQLite in the workspace. Where there is no
+        register and `make` is False, nothing is made: RecordError.
         """
-        workspace = Workspace.named(folder)
-        workspace.make()
-        database = Database(workspace, url or os.environ.get(URL_VARIABLE))
+        workspace, named = Workspace.named(folder), url or os.environ.get(URL_VARIABLE)
+        if make:
+            workspace.make()
+        else:
+            _require_there(bool(named) or workspace.has_database(), str(workspace.database))
+        database = Database(workspace, named)
         try:
             with database.reading() as session:
                 version = schema_of(session.connection())
+            _require_there(make or version is not None, database.name)
             key = workspace.key()
             if version == SCHEMA and key is not None:
                 return cls(workspace, database, key)
@@ -215,3 +220,13 @@ class Register:
         anchored = self.anchor.require_file()
         with self.reading() as session:
             return backup.write(session, path, self._key, self.anchor, anchored)
+
+
+def _require_there(there: bool, where: str) -> None:
+    if not there:
+        raise RecordError(
+            "there is no register here",
+            case=where,
+            next_step="If it lies elsewhere, name its folder in DERM_KIT_WORKSPACE or its database in "
+            f"{URL_VARIABLE}. To begin one, add its first person: derm-kit people add.",
+        )

@@ -9,6 +9,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -84,8 +85,12 @@ def policy_in_force(register: Register, at: datetime | None = None) -> TriagePol
     return found.policy if found else default_policy()
 
 
+@cache
 def default_policy() -> TriagePolicy:
-    """What is in force before the first release: the default operating points of the model that ships."""
+    """What is in force before the first release: the default operating points of the model that ships.
+
+    Read once: to check the model's files takes tens of milliseconds, and others wait for the writers' lock.
+    """
     return TriagePolicy.from_card(load_card(default_model()))
 
 

@@ -36,6 +36,14 @@ class Workspace:
         """The SQLite file, where no other database is named."""
         return self.folder / "register.sqlite"
 
+    def has_database(self) -> bool:
+        """Whether the SQLite file is there. Where nobody may look: yes, so that opening it says what is wrong."""
+        try:
+            self.database.stat()
+        except OSError as error:
+            return isinstance(error, PermissionError)
+        return True
+
     @property
     def key_file(self) -> Path:
         """The secret that seals the audit log; never in the database, never in a backup."""

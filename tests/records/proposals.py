@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -10,7 +11,8 @@ from argon2 import PasswordHasher
 from derm_kit.lesions import FLAGGED
 from derm_kit.model.card import default_model, load_card
 from derm_kit.model.run import ScoreRun, read_run
-from derm_kit.records import people
+from derm_kit.records import change, people, release
+from derm_kit.records.change import Change
 from derm_kit.records.people import Role
 from derm_kit.records.register import Register
 from derm_kit.triage.counts import CaseCounter
@@ -46,6 +48,12 @@ def tuned() -> ChangeProposal:
 
 def moved(old: TriagePolicy, melanoma: float) -> ChangeProposal:
     """A proposal that moves one threshold of `old`, on a few of the cases: quick to make and to read."""
+    return _moved(old.model_dump_json(), melanoma)
+
+
+@cache
+def _moved(old_policy: str, melanoma: float) -> ChangeProposal:
+    old = TriagePolicy.model_validate_json(old_policy)
     new = old.changed(thresholds=old.thresholds | {MELANOMA: melanoma}, name=f"melanoma at {melanoma}")
     return propose(CaseCounter(run(200), old), new, WHY)
 
@@ -74,6 +82,24 @@ class Staff:
 def _hashed() -> str:
     """The passphrase as Argon2 with little work: what these tests ask is who may, a hundred times."""
     return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSPHRASE)
+
+
+def a_change(register: Register, people: Staff, proposal: ChangeProposal | None = None) -> Change:
+    """A change on which nobody decided yet; the first, if no proposal is named."""
+    return change.propose(register, proposal or moved(default(), 0.05), people.author, PASSPHRASE)
+
+
+def with_approval(register: Register, people: Staff, proposed: Change) -> Change:
+    """The change, approved."""
+    return change.approve(register, proposed, people.officer, PASSPHRASE, REASON)
+
+
+def a_release(
+    register: Register, people: Staff, proposal: ChangeProposal, effective: date | None = None
+) -> release.Release:
+    """A proposal proposed, approved and released."""
+    made = with_approval(register, people, a_change(register, people, proposal))
+    return change.release_change(register, made, people.administrator, PASSPHRASE, effective)
 
 
 def staff(register: Register) -> Staff:

@@ -20,9 +20,19 @@ from derm_kit.records.exact_json import sha256
 from derm_kit.records.people import Role
 from derm_kit.records.register import Register
 from derm_kit.records.starting_point import starting_point
-from derm_kit.triage.proposal import ChangeProposal
 from tests.records.places import PASSPHRASE, Place
-from tests.records.proposals import MELANOMA, REASON, Staff, default, moved, staff, tuned
+from tests.records.proposals import (
+    MELANOMA,
+    REASON,
+    Staff,
+    a_change,
+    a_release,
+    default,
+    moved,
+    staff,
+    tuned,
+    with_approval,
+)
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "change-control.md"
 
@@ -34,19 +44,12 @@ def people(register: Register) -> Staff:
 
 @pytest.fixture
 def proposed(register: Register, people: Staff) -> Change:
-    return change.propose(register, moved(default(), 0.05), people.author, PASSPHRASE)
+    return a_change(register, people)
 
 
 @pytest.fixture
 def approved(register: Register, people: Staff, proposed: Change) -> Change:
-    return change.approve(register, proposed, people.officer, PASSPHRASE, REASON)
-
-
-def put(register: Register, proposal: ChangeProposal, people: Staff) -> release.Release:
-    """Propose, approve and release."""
-    made = change.propose(register, proposal, people.author, PASSPHRASE)
-    made = change.approve(register, made, people.officer, PASSPHRASE, REASON)
-    return change.release_change(register, made, people.administrator, PASSPHRASE)
+    return with_approval(register, people, proposed)
 
 
 # The way of a change
@@ -103,6 +106,13 @@ def test_only_a_registered_safety_officer_decides(register: Register, people: St
     with pytest.raises(RecordError, match=r"own change|only a safety officer may|only a registered clinician may"):
         step(register, proposed, getattr(people, who), PASSPHRASE, REASON)
     assert change.find(register, proposed.id) == proposed
+
+
+def test_a_role_is_named_as_one_says_it(register: Register, people: Staff, proposed: Change):
+    with pytest.raises(RecordError, match="approve: only a safety officer may, not an administrator"):
+        change.approve(register, proposed, people.administrator, PASSPHRASE, REASON)
+    with pytest.raises(RecordError, match="approve: only a safety officer may, not a dermatologist"):
+        change.approve(register, proposed, people.dermatologist, PASSPHRASE, REASON)
 
 
 def test_an_officer_never_decides_on_their_own_change_whatever_is_sent(register: Register, people: Staff):
@@ -196,7 +206,7 @@ def test_a_change_whose_old_policy_was_replaced_is_refused_with_the_next_step(re
         change.propose(register, moved(default(), at), people.author, PASSPHRASE) for at in (0.05, 0.04, 0.03)
     )
     stale = change.approve(register, stale, people.officer, PASSPHRASE, REASON)
-    first = put(register, moved(default(), 0.02), people)
+    first = a_release(register, people, moved(default(), 0.02))
     for refused in (
         lambda: change.approve(register, waits, people.officer, PASSPHRASE, REASON),
         lambda: change.release_change(register, stale, people.officer, PASSPHRASE),
@@ -209,7 +219,7 @@ def test_a_change_whose_old_policy_was_replaced_is_refused_with_the_next_step(re
     assert change.reject(register, stale, people.officer, PASSPHRASE, REASON).state is State.REJECTED
     assert change.withdraw(register, waits, people.author, PASSPHRASE).state is State.WITHDRAWN
     assert starting_point(register, moved(first.policy, 0.06)) == "release 1, the last"
-    second = put(register, moved(first.policy, 0.06), people)
+    second = a_release(register, people, moved(first.policy, 0.06))
     assert (second.version, second.policy.thresholds[MELANOMA]) == (2, 0.06)
 
 

@@ -3,66 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from derm_kit.cli import app
-from derm_kit.cli.console import console, errors
-from derm_kit.errors import DermKitError
-from derm_kit.records.register import Register
 from derm_kit.triage.policy import TriagePolicy
 from tests.records.places import PASSPHRASE, Place
 from tests.records.proposals import REASON, default, moved, run, staff
+from tests.records.terminal import Terminal
 
-COMMAND = Path(sys.executable).with_name("derm-kit")
 ID = re.compile(r"change ([0-9a-f]{32})")
 
 
-@dataclass
-class Terminal:
-    """Commands in one workspace; passphrases are typed, errors are what the person reads."""
-
-    place: Place
-    folder: Path
-
-    @property
-    def env(self) -> dict[str, str]:
-        url = {"DERM_KIT_DATABASE_URL": self.place.url} if self.place.url else {}
-        return {"DERM_KIT_WORKSPACE": str(self.place.folder), "COLUMNS": "200"} | url
-
-    def __call__(self, words: str, *more: str | Path, typed: str = PASSPHRASE) -> str:
-        done = self.run(words, *more, typed=typed)
-        assert done.exit_code == 0, done.output
-        return done.stdout
-
-    def refused(self, words: str, *more: str | Path, typed: str = PASSPHRASE) -> str:
-        done = self.run(words, *more, typed=typed)
-        assert isinstance(done.exception, DermKitError), done.output
-        return str(done.exception)
-
-    def run(self, words: str, *more: str | Path, typed: str) -> Result:
-        return CliRunner().invoke(app, [*words.split(), *map(str, more)], input=typed + "\n", env=self.env)
-
-
 @pytest.fixture
-def terminal(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    for printer in (console, errors):
-        monkeypatch.setattr(printer, "_file", None)  # another test's main() may have bound it
-        monkeypatch.setattr(printer, "_width", 200)
-    with place.open() as register:
+def terminal(terminal: Terminal) -> Terminal:
+    """One with people in its register, and a proposal at hand."""
+    with terminal.place.open() as register:
         staff(register)
-    (tmp_path / "proposal.json").write_text(moved(default(), 0.05).model_dump_json())
-    yield Terminal(place, tmp_path)
+    (terminal.folder / "proposal.json").write_text(moved(default(), 0.05).model_dump_json())
+    return terminal
 
 
 def propose(terminal: Terminal, by: str = "Ada Author") -> str:
@@ -181,15 +144,10 @@ def test_the_passphrase_is_asked_for_by_a_real_process_and_never_printed(sqlite_
     with sqlite_place.open() as register:
         staff(register)
     (tmp_path / "proposal.json").write_text(moved(default(), 0.05).model_dump_json())
-    done = subprocess.run(
-        [COMMAND, "change", "propose", tmp_path / "proposal.json", "--by", "Ada Author"],
-        input=PASSPHRASE + "\n", capture_output=True, text=True, check=False, start_new_session=True,
-        env=os.environ | Terminal(sqlite_place, tmp_path).env,
-    )  # fmt: skip
+    done = Terminal(sqlite_place).process("change propose", tmp_path / "proposal.json", "--by", "Ada Author")
     assert done.returncode == 0, done.stderr
     assert PASSPHRASE not in done.stdout + done.stderr
-    with Register.open(sqlite_place.folder) as register:
-        assert ID.search(done.stdout)
+    assert ID.search(done.stdout)
 
 
 def test_policy_without_a_word_prints_the_default_as_before():

@@ -2,116 +2,142 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
 from tests.records.places import PASSPHRASE, Place, review
+from tests.records.terminal import TWICE, Terminal
 
-COMMAND = Path(sys.executable).with_name("derm-kit")
+NOTHING_HERE = (
+    "people list",
+    "people erase 0123 --yes",
+    "people passphrase 0123",
+    "audit verify",
+    "audit export --out {}/file",
+    "register backup --out {}/file",
+    "change list",
+    "change show 0123",
+    "change check 0123",
+    "change approve 0123 --by Ada --reason because",
+    "change reject 0123 --by Ada --reason because",
+    "change withdraw 0123 --by Ada",
+    "change release 0123 --by Ada --out {}/file",
+    "change rollback 1 --by Ada --reason because",
+    "policy releases",
+    "policy export 1 --out {}/file",
+    "policy new-key",
+)
+"""Every command on the register but those that begin one: the first person, a restore."""
 
 
-def derm_kit(place: Place, *words: str | Path, typed: str = "") -> subprocess.CompletedProcess[str]:
-    told = {"COLUMNS": "200", "DERM_KIT_WORKSPACE": str(place.folder)} | (
-        {"DERM_KIT_DATABASE_URL": place.url} if place.url else {}
-    )
-    return subprocess.run(
-        [COMMAND, *map(str, words)],
-        input=typed,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | told,
-        start_new_session=True,  # no terminal to ask on: what is typed comes in by stdin
-    )
+@pytest.fixture
+def reader(place: Place) -> str:
+    with place.open() as register:
+        return register.add_person("Ada", "reviewer", PASSPHRASE).id
 
 
-def test_a_person_is_added_listed_and_erased(sqlite_place: Place):
-    place = sqlite_place
-    twice = f"{PASSPHRASE}\n{PASSPHRASE}\n"
-    added = derm_kit(
-        place, "people", "add", "Ada [bold]Reader", "--role", "safety officer", "--registration", "GMC 1", typed=twice
+@pytest.mark.parametrize("words", NOTHING_HERE)
+def test_where_there_is_no_register_that_is_said_and_none_is_made(terminal: Terminal, words: str):
+    place, folder = terminal.place, terminal.folder
+    place.folder.rmdir()
+    told = terminal.refused(words.format(folder))
+    where = "register.sqlite" if place.url is None else "postgresql+psycopg://derm_kit:***@"
+    assert told.index(where) < told.index("there is no register here. If it lies elsewhere, name its folder in")
+    assert told.endswith("To begin one, add its first person: derm-kit people add.")
+    assert list(folder.iterdir()) == []
+    if place.url:
+        with place.sql() as connection:
+            assert inspect(connection).get_table_names() == []
+
+
+def test_a_proposal_is_not_stored_where_there_is_no_register(terminal: Terminal):
+    from tests.records.proposals import default, moved
+
+    (terminal.folder / "proposal.json").write_text(moved(default(), 0.05).model_dump_json())
+    told = terminal.refused("change propose", terminal.folder / "proposal.json", "--by", "Ada")
+    assert "there is no register here" in told
+    assert list(terminal.place.folder.iterdir()) == []
+
+
+def test_a_database_without_its_workspace_is_not_read_and_no_key_is_made_for_it(terminal: Terminal, reader: str):
+    place = terminal.place
+    for file in place.folder.iterdir():
+        if not file.name.startswith("register.sqlite"):
+            file.unlink()
+    assert "its key is not in the workspace" in terminal.refused("audit verify")
+    assert not (place.folder / "audit.key").exists()
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_a_person_is_added_listed_and_erased(terminal: Terminal):
+    added = terminal.process(
+        "people add", "Ada [bold]Reader", "--role", "safety officer", "--registration", "GMC 1", typed=TWICE
     )
     assert added.returncode == 0, added.stderr
     assert PASSPHRASE not in added.stdout + added.stderr
     person = added.stdout.split("id ")[1].strip()
-    listed = derm_kit(place, "people", "list").stdout
+    listed = terminal("people list")
     assert all(word in listed for word in ("Ada [bold]Reader", "safety officer", "GMC 1", person))
-    with place.open() as register:
+    with terminal.place.open() as register:
         assert register.check_passphrase(person, PASSPHRASE).registered
-    kept = derm_kit(place, "people", "erase", person, typed="n\n")
-    assert kept.returncode == 1
-    erased = derm_kit(place, "people", "erase", person, "--yes")
-    assert erased.returncode == 0, erased.stderr
-    listed = derm_kit(place, "people", "list").stdout
+    kept = terminal.run("people erase", person, typed="n")
+    assert kept.exit_code == 1
+    assert "Ada" in terminal("people list")
+    terminal("people erase", person, "--yes")
+    listed = terminal("people list")
     assert "(erased)" in listed
     assert "Ada" not in listed
-    again = derm_kit(place, "people", "erase", person, "--yes")
-    assert again.returncode == 2
-    assert "this person was erased" in again.stderr
+    assert "this person was erased" in terminal.refused("people erase", person, "--yes")
 
 
-@pytest.mark.parametrize(
-    ("role", "typed", "told"),
-    [
-        ("king", "", "a role is one of: reviewer, dermatologist, safety officer, administrator (found: king)"),
-        ("reviewer", "short\nshort\n", "a passphrase has at least 12 characters"),
-    ],
-)
-def test_what_cannot_be_added_is_told_in_one_line(sqlite_place: Place, role: str, typed: str, told: str):
-    done = derm_kit(sqlite_place, "people", "add", "Ada", "--role", role, typed=typed)
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_what_cannot_be_added_is_told_in_one_line(terminal: Terminal):
+    refused = terminal.process("people add", "Ada", "--role", "king")
+    assert refused.returncode == 2
+    assert "a role is one of: reviewer, dermatologist, safety officer, administrator (found: king)" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    short = terminal.refused("people add", "Ada", "--role", "reviewer", typed="short\nshort")
+    assert "a passphrase has at least 12 characters" in short
+    assert "Ada" not in terminal("people list")
 
 
-def test_a_new_passphrase_is_asked_for(sqlite_place: Place):
-    place = sqlite_place
+def test_a_new_passphrase_is_asked_for(terminal: Terminal, reader: str):
+    terminal("people passphrase", reader, typed="another set of words\nanother set of words")
+    with terminal.place.open() as register:
+        assert register.check_passphrase(reader, "another set of words")
+
+
+def test_verify_says_sound_or_names_what_is_not(terminal: Terminal, reader: str):
+    place, log = terminal.place, terminal.folder / "log.jsonl"
     with place.open() as register:
-        person = register.add_person("Ada", "reviewer", PASSPHRASE).id
-    done = derm_kit(place, "people", "passphrase", person, typed="another set of words\n" * 2)
-    assert done.returncode == 0, done.stderr
-    with place.open() as register:
-        assert register.check_passphrase(person, "another set of words")
-
-
-def test_verify_says_sound_or_names_what_is_not(place: Place, tmp_path: Path):
-    with place.open() as register:
-        reader = register.add_person("Ada", "reviewer", PASSPHRASE).id
         register.save_review(review(reader))
-    exported = derm_kit(place, "audit", "export", "--out", tmp_path / "log.jsonl")
-    assert exported.returncode == 0, exported.stderr
-    sound = derm_kit(place, "audit", "verify", "--against", tmp_path / "log.jsonl")
-    assert sound.returncode == 0, sound.stderr
-    assert "Sound: the log fits its key, its anchor, the export and every record." in sound.stdout
+    terminal("audit export", "--out", log)
+    sound = terminal("audit verify", "--against", log)
+    assert "Sound: the log fits its key, its anchor, the export and every record." in sound
     place.rewrite(place.key, "UPDATE audit_log SET actor = 'x' WHERE position = 2")
-    unsound = derm_kit(place, "audit", "verify", "--against", tmp_path / "log.jsonl")
-    assert unsound.returncode == 1
+    unsound = terminal.run("audit verify", "--against", log)
+    assert unsound.exit_code == 1
     assert "Not sound: entry 3 is not the one that the anchor knows" in unsound.stderr
     assert "Not sound: entry 3 is not the one that the export knows" in unsound.stderr
     assert "Sound:" not in unsound.stdout
 
 
-def test_backup_and_restore_by_command(sqlite_place: Place, tmp_path: Path):
-    place = sqlite_place
+def test_backup_and_restore_by_command(terminal: Terminal, reader: str):
+    place, backup = terminal.place, terminal.folder / "backup"
     with place.open() as register:
-        reader = register.add_person("Ada", "reviewer", PASSPHRASE).id
         saved = register.save_review(review(reader))
-    made = derm_kit(place, "register", "backup", "--out", tmp_path / "backup")
-    assert made.returncode == 0, made.stderr
-    assert f"Keep a copy of the key apart from it: {place.folder / 'audit.key'}" in made.stdout
-    refused = derm_kit(place, "register", "restore", tmp_path / "backup")
-    assert refused.returncode == 2
-    assert "into an empty database only" in refused.stderr
-    other = place.elsewhere("other")
-    restored = derm_kit(other, "register", "restore", tmp_path / "backup")
-    assert restored.returncode == 0, restored.stderr
-    with other.open() as register:
+    made = terminal("register backup", "--out", backup)
+    for key in ("audit.key (seals the audit log)", "release.key (signs releases; made with the first release)"):
+        assert f"{place.folder}/{key}" in made
+    assert "into an empty database only" in terminal.refused("register restore", backup)
+    other = Terminal(place.elsewhere("other"))
+    assert f"{other.place.folder}/release.key" in other("register restore", backup)
+    with other.place.open() as register:
         assert register.reviews(saved.run, saved.case) == [saved]
-    assert derm_kit(other, "audit", "verify").returncode == 0
+    other("audit verify")
 
 
 def test_the_command_line_starts_without_a_database_library():

@@ -20,7 +20,7 @@ from derm_kit.records.register import Register
 from derm_kit.records.signing import encoded, key_file, make_key, public_pem, read_key
 from derm_kit.triage.policy import TriagePolicy
 from tests.records.places import PASSPHRASE, Place
-from tests.records.proposals import MELANOMA, REASON, Staff, default, moved, staff
+from tests.records.proposals import MELANOMA, REASON, Staff, a_release, default, moved, staff
 
 WAIT = timedelta(days=30)
 
@@ -31,9 +31,7 @@ def people(register: Register) -> Staff:
 
 
 def put(register: Register, people: Staff, old: TriagePolicy, melanoma: float, effective: date | None = None):
-    made = change.propose(register, moved(old, melanoma), people.author, PASSPHRASE)
-    made = change.approve(register, made, people.officer, PASSPHRASE, REASON)
-    return change.release_change(register, made, people.second, PASSPHRASE, effective)
+    return a_release(register, people, moved(old, melanoma), effective)
 
 
 def back(register: Register, people: Staff, to: int, effective: date | None = None, by: str = "") -> release.Release:

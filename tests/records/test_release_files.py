@@ -153,33 +153,40 @@ def test_it_is_verified_without_database_workspace_or_network(tmp_path: Path):
     (tmp_path / "key.pem").write_text(public_pem(KEY.public_key()))
     (tmp_path / "other.pem").write_text(public_pem(OTHER.public_key()))
     alone = """
-import socket, sys
+import contextlib, io, json, socket, sys
 for name in ("sqlalchemy", "alembic", "psycopg", "argon2"):
     sys.modules[name] = None
 def refuse(*a, **k):
     raise OSError("no network")
 socket.socket.connect = refuse
-sys.argv = ["derm-kit", "policy", "verify", *sys.argv[1:]]
 from derm_kit.cli import main
-main()
+found = []
+for words in json.load(sys.stdin):
+    sys.argv = ["derm-kit", "policy", "verify", "signed.json", *words]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as told:
+        try:
+            main()
+        except SystemExit as end:
+            found.append((end.code, out.getvalue() + told.getvalue()))
+json.dump(found, sys.stdout)
 """
-
-    def verify(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", alone, "signed.json", *words], cwd=tmp_path, capture_output=True, text=True,
-            check=False, env=os.environ | {"DERM_KIT_WORKSPACE": str(tmp_path / "none"), "COLUMNS": "200"},
-        )  # fmt: skip
-
-    done = verify("--public-key", "key.pem", "--out", "plain.json")
+    commands = (
+        ("--public-key", "key.pem", "--out", "plain.json"),
+        ("--public-key", "other.pem", "--out", "other.json"),
+        (),
+        ("--public-key", "signed.json"),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", alone], input=json.dumps(commands), cwd=tmp_path, capture_output=True, text=True,
+        check=False, env=os.environ | {"DERM_KIT_WORKSPACE": str(tmp_path / "none"), "COLUMNS": "200"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "Verified" in done.stdout
+    statuses, (verified, other, unsure, no_key) = zip(*json.loads(done.stdout), strict=True)
+    assert statuses == (0, 2, 2, 2)
+    assert "Verified" in verified
     assert json.loads((tmp_path / "plain.json").read_text()) == default().model_dump(mode="json")
-    refused = verify("--public-key", "other.pem", "--out", "other.json")
-    assert refused.returncode == 2
-    assert "not to be used: it is not signed by the key expected" in refused.stderr
+    assert "not to be used: it is not signed by the key expected" in other
     assert not (tmp_path / "other.json").exists()
-    unsure = verify()
-    assert unsure.returncode == 2
-    assert "got from them and not with the file" in unsure.stderr
-    assert "this is no public key" in verify("--public-key", "signed.json").stderr
+    assert "got from them and not with the file" in unsure
+    assert "this is no public key" in no_key
     assert not (tmp_path / "none").exists()

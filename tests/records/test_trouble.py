@@ -11,12 +11,18 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from psycopg.errors import DiskFull
+from sqlalchemy import inspect, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from derm_kit.errors import RecordError
+from derm_kit.records import change
+from derm_kit.records.people import Role
 from derm_kit.records.register import Register
 from derm_kit.records.workspace import Workspace
-from tests.records.places import RUN, Place, on_connect, review
+from tests.records.places import PASSPHRASE, RUN, Place, on_connect, review
+from tests.records.proposals import default, moved
+from tests.records.terminal import TWICE, Terminal
 
 
 def test_a_full_disk_is_told_and_nothing_of_the_review_is_stored(sqlite_place: Place):
@@ -45,6 +51,120 @@ def test_a_register_that_may_only_be_read_says_so_and_can_still_be_read_and_veri
         register.save_review(review(reader, "case 2"))
     assert register.reviews(RUN, "case 1") == [saved]
     assert register.verify().sound
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_who_only_reads_cannot_write_and_leaves_the_next_writer_alone(register: Register, reader: str):
+    with pytest.raises(RecordError, match="the register may only be read"), register.reading() as session:
+        session.execute(text("DELETE FROM people"))
+    assert register.save_review(review(reader)).version == 1
+    assert register.verify().sound
+
+
+FULL = """
+CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+RAISE EXCEPTION 'could not extend file "base/5/16384": No space left on device' USING ERRCODE = 'disk_full';
+END $$
+"""
+FULL_AT = {
+    "the log": "CREATE TRIGGER full_disk BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION no_space()",
+    "the record, with its entry written": (
+        "CREATE TRIGGER full_disk BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION no_space()"
+    ),
+    "the end, with all written": (
+        "CREATE CONSTRAINT TRIGGER full_disk AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION no_space()"
+    ),
+}
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("when", FULL_AT)
+def test_a_full_disk_of_postgresql_is_told_and_nothing_of_the_write_is_stored(
+    register: Register, place: Place, reader: str, when: str
+):
+    """The server's own error, through the real driver, at each point of a write."""
+    saved = register.save_review(review(reader))
+    with place.sql() as connection:
+        connection.execute(text(FULL))
+        connection.execute(text(FULL_AT[when].format("reviews")))
+    before = register.head()
+    with pytest.raises(
+        RecordError, match=r"the database's disk is full: nothing of this was stored.*Free space"
+    ) as told:
+        register.save_review(review(reader, "case 2"))
+    assert isinstance(told.value.__cause__, DBAPIError)
+    assert isinstance(told.value.__cause__.orig, DiskFull)
+    assert register.head() == before == register.anchor.read()
+    assert register.reviews(RUN, "case 1") == [saved]
+    assert register.reviews(RUN, "case 2") == []
+    assert register.verify().sound
+    with place.sql() as connection:
+        connection.execute(text("DROP FUNCTION no_space() CASCADE"))
+    assert register.save_review(review(reader, "case 2")).version == 1
+    assert register.verify().sound
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_whoever_types_a_command_is_told_that_the_disk_is_full(terminal: Terminal):
+    place = terminal.place
+    place.make()
+    with place.sql() as connection:
+        connection.execute(text(FULL))
+        connection.execute(text(FULL_AT["the record, with its entry written"].format("people")))
+    words = ("people add", "Ada", "--role", "reviewer")
+    told = terminal.refused(*words, typed=TWICE)
+    assert "the database's disk is full: nothing of this was stored" in told
+    assert told.endswith("Free space there, then save again.")
+    assert ":***@" in told
+    assert "Ada" not in terminal("people list")
+    assert "Sound" in terminal("audit verify")
+
+
+def only_read(place: Place) -> Place:
+    """The same place for somebody whose sessions PostgreSQL opens read-only."""
+    assert place.url
+    options = str(make_url(place.url).query["options"])
+    url = make_url(place.url).update_query_dict({"options": f"{options} -cdefault_transaction_read_only=on"})
+    return Place(place.folder, url.render_as_string(hide_password=False))
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_a_read_only_postgresql_is_told_by_every_step_and_command_and_can_be_read(
+    register: Register, place: Place, reader: str, terminal: Terminal
+):
+    before = register.head()
+    other = Terminal(only_read(place))
+    with other.place.open() as opened:
+        for write in (
+            lambda: opened.add_person("Bo", Role.REVIEWER, PASSPHRASE),
+            lambda: opened.check_passphrase(reader, PASSPHRASE),
+            lambda: opened.erase_person(reader),
+            lambda: opened.save_review(review(reader)),
+            lambda: change.propose(opened, moved(default(), 0.05), reader, PASSPHRASE),
+        ):
+            with pytest.raises(
+                RecordError, match=r"the register may only be read.*Ask who set the database to read-only"
+            ):
+                write()
+        assert opened.verify().sound
+    assert "the register may only be read" in other.refused("people add", "Bo", "--role", "reviewer", typed=TWICE)
+    assert "Ada Reader" in other("people list")
+    other("register backup", "--out", terminal.folder / "backup")
+    assert register.head() == before == register.anchor.read()
+    assert register.check_passphrase(reader, PASSPHRASE)
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_no_register_is_half_made_in_a_read_only_postgresql(place: Place, terminal: Terminal):
+    with pytest.raises(RecordError, match="the register may only be read"):
+        only_read(place).open()
+    with place.sql() as connection:
+        assert inspect(connection).get_table_names() == []
+    assert "there is no register here" in terminal.refused("audit verify")
+    with place.open() as register:
+        assert [entry.action for entry in register.entries()] == ["register made"]
+        assert register.verify().sound
 
 
 def test_a_write_whose_anchor_cannot_follow_is_not_acknowledged(register: Register, reader: str):

@@ -65,12 +65,11 @@ def test_of_two_who_save_at_the_same_moment_one_is_told(register: Register, read
 
 
 def test_writers_killed_at_any_moment_lose_nothing_that_was_acknowledged(place: Place):
-    rounds = ROUNDS if place.url is None or ROUNDS > 40 else 10
-    found = writers("kill", place, rounds, 20_251)
+    found = writers("kill", place, ROUNDS, 20_251)
     assert found["lost"] == []
     assert found["halves"] == []
     assert found["findings"] == []
-    assert found["acknowledged"] > rounds
+    assert found["acknowledged"] > ROUNDS
 
 
 @pytest.mark.parametrize("rounds", [ROUNDS // 2])

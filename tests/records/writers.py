@@ -61,6 +61,16 @@ def fork(work: Callable[[], None]) -> int:
     return child
 
 
+def lines(pipe: int, count: int) -> bytes:
+    """What came out of a pipe once there are so many lines of it."""
+    found = b""
+    while found.count(b"\n") < count:
+        more = os.read(pipe, 4_096)
+        assert more, "every writer ended"
+        found += more
+    return found
+
+
 def all_of(pipe: int, begun: bytes = b"") -> list[str]:
     """Every whole line, once no writer is left; `begun` was read before."""
     with os.fdopen(pipe, "rb") as file:
@@ -104,8 +114,8 @@ def kill(place: Place, rounds: int, seed: int) -> dict[str, object]:
         out, into = os.pipe()
         children = [fork(partial(write, place, reader, f"round {i} writer {n}", into)) for n in range(3)]
         os.close(into)
-        begun = os.read(out, 1) if chance.random() < 0.8 else b""  # mostly once writing has begun, at times before
-        time.sleep(chance.uniform(0, 0.1))
+        begun = lines(out, chance.randrange(6))  # at times before the first; however slow the machine is
+        time.sleep(chance.uniform(0, 0.05))
         for child in children:
             os.kill(child, signal.SIGKILL)
         for child in children:
@@ -154,6 +164,7 @@ def main() -> None:
     place = Place(Path(folder), rest[2] if len(rest) > 2 else None)
     place.open().close()  # warm: every import is done before the first fork
     gc.collect()
+    gc.freeze()  # what was imported is never looked through again, neither here nor in a child
     if what == "make":
         found = make(place.folder, *numbers)
     else:
