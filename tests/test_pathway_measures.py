@@ -107,7 +107,13 @@ def test_costs_add_up_and_say_what_has_no_source(figures: pd.DataFrame):
 def test_words_say_what_the_table_says(skin: Outcomes, figures: pd.DataFrame):
     own = figures_of(figures, "AI")
     words = headline(skin, "AI", figures)
-    assert f"about {own['way out', 'left with advice'].value:,.0f} of 1,000 people" in words
+    tally, advice = skin.arms["AI"].tally, list(SKIN.exits).index("left with advice")
+    model = list(SKIN.stages).index("AI")
+    advised = tally.flow[:, model, list(SKIN.stages["AI"].ways).index("discharge advice with safety-netting")].sum(
+        axis=1
+    )
+    assert f"about {(1_000 * advised / tally.referred.sum(axis=1)).mean():,.0f} of 1,000 people" in words
+    assert tally.ended[:, advice].sum() < advised.sum()  # some of them are referred again
     missed = own["missed, left with advice", "melanoma or SCC"]
     assert f"{missed.value:.1f} of {own['referred', 'melanoma or SCC'].value:,.0f} with melanoma or SCC" in words
     assert "found late or never" in words

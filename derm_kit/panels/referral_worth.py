@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from html import escape
 
@@ -22,10 +23,13 @@ from derm_kit.pathway.economics import Evaluation, Model, base_case, model_of
 from derm_kit.pathway.measures import PER
 from derm_kit.pathway.one_way import threshold_prices, tornado
 from derm_kit.pathway.sensitivity import EVPI_NOTE, Psa, acceptability, perfect_information, plane, psa
+from derm_kit.records.report import WRITERS, Document
+from derm_kit.records.value_for_money import value_for_money
 
 DRAWS = (1_000, 5_000, 20_000)
 WIDEST = 12
-SHOWN = ("words", "tables", "uncertain", "price")
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+SHOWN = ("words", "tables", "uncertain", "price", "report")
 
 
 class WorthPart(Panel):
@@ -43,6 +47,8 @@ class WorthPart(Panel):
         self.working = w.HBox([self.progress, self.stop])
         self.working.add_class("dk-working")
         self.working.layout.display = "none"
+        self.report = w.Button(description="Make the value-for-money report")
+        self.report.add_class("dk-second")
         self.shown = {name: w.HTML() for name in SHOWN}
         self._found: Found | None = None
         self._model: Model | None = None
@@ -53,10 +59,11 @@ class WorthPart(Panel):
         self.view_of.observe(lambda _: self._work_out(), "value")
         self.arm.observe(lambda _: self._show_arm(), "value")
         self.draw.on_click(lambda _: self.begin())
+        self.report.on_click(lambda _: self.make_report())
         self.stop.on_click(lambda _: self._stopped.set())
         self.view = w.VBox([
             self.notice, self.view_of, self.shown["words"], self.shown["tables"], self.arm, self.shown["price"],
-            self.draws, self.draw, self.working, self.shown["uncertain"],
+            self.draws, self.draw, self.working, self.shown["uncertain"], self.report, self.shown["report"],
         ])  # fmt: skip
 
     def section(self) -> w.VBox:
@@ -131,6 +138,23 @@ class WorthPart(Panel):
         self._thread = threading.Thread(target=self._drawn, args=(self._model, self.draws.value), daemon=True)
         self._thread.start()
 
+    @guarded
+    def make_report(self) -> None:
+        """The report of what was simulated, on the draws that were made, as two files to keep."""
+        if self._found is None or self._model is None:
+            return
+        self.report.disabled = True
+        self.shown["report"].value = "<p>Writing the report…</p>"
+        try:
+            outcomes = self._found.outcomes
+            document = value_for_money(outcomes, view=self.view_of.value, found=self._psa)
+            self.shown["report"].value = _report_html(document, outcomes.pathway.name)
+        except DermKitError:
+            self.shown["report"].value = ""
+            raise
+        finally:
+            self.report.disabled = False
+
     def wait(self) -> None:
         """Return when no draws are under way."""
         if self._thread.is_alive():
@@ -149,6 +173,16 @@ class WorthPart(Panel):
             self.notice.value = notice_html("error", str(error))
         finally:
             self.working.layout.display, self.draw.disabled = "none", False
+
+
+def _report_html(document: Document, name: str) -> str:
+    """Links that keep the report as a page to print and as a document to edit."""
+    links = []
+    for suffix, kind, what in ((".html", "text/html", "Report as HTML"), (".docx", DOCX, "Report as DOCX")):
+        coded = base64.b64encode(WRITERS[suffix](document)).decode()
+        file = f"value-for-money-{name}{suffix}"
+        links.append(f"<a download='{escape(file)}' href='data:{kind};base64,{coded}'>{what}</a>")
+    return f"<p class='dk-keep'>{' '.join(links)}</p>"
 
 
 def _words_html(base: Evaluation) -> str:

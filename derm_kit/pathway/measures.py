@@ -175,6 +175,9 @@ def _people(pathway: Pathway, arm: ArmOutcomes) -> Iterator[tuple[Measure, Float
         visits = tally.flow[:, alarms][..., ~target].sum(axis=(1, 2, 3))
         yield Measure("people", "false alarms", "", f"per {PER:,} referred"), _ratio(PER * visits, referred)
     by_advice = [e for e, leaving in enumerate(pathway.exits.values()) if leaving.advice]
+    if by_advice:
+        first = tally.ended[:, by_advice][..., ~target].sum(axis=(1, 2)) + tally.missed[:, by_advice].sum(axis=(1, 2))
+        yield Measure("people", "left with advice at first", "", f"per {PER:,} referred"), _ratio(PER * first, referred)
     for group, members in pathway.target_groups.items():
         own = [names.index(name) for name in members]
         people = tally.referred[:, own].sum(axis=1)

@@ -43,8 +43,7 @@ def headline(outcomes: Outcomes, arm: str, figures: pd.DataFrame) -> str:
     `figures` is `measures.table(outcomes)`.
     """
     own = figures_of(figures, arm)
-    leaving = [name for name, way in outcomes.pathway.exits.items() if way.advice]
-    advised = math.fsum(own["way out", name].value for name in leaving)
+    advised = own["left with advice at first", ""].value if ("left with advice at first", "") in own else 0.0
     groups = outcomes.pathway.target_groups
     if any(math.isnan(own["way out", name].value) for name in outcomes.pathway.exits):
         return f"{arm}: nobody is referred."
