@@ -63,9 +63,12 @@ def load(pathway: Pathway, arm: str, run: ScoreRun | None = None, policy: Triage
     return pd.DataFrame(rows, columns=["stage", "unit", "demand", "capacity", "use", "grows_by", "remark"])
 
 
-def growing(outcomes: Outcomes, arm: str) -> list[str]:
-    """Sentences on stages whose queue grows through the counted days: by how much, and since when."""
-    stages = load(outcomes.pathway, arm, outcomes.run, outcomes.policy)
+def growing(outcomes: Outcomes, arm: str, loads: pd.DataFrame | None = None) -> list[str]:
+    """Sentences on stages whose queue grows through the counted days: by how much, and since when.
+
+    `loads` is what `load` says of the arm, where it is known already.
+    """
+    stages = load(outcomes.pathway, arm, outcomes.run, outcomes.policy) if loads is None else loads
     short = stages[stages["grows_by"] > 0]
     columns = [short[name].tolist() for name in ("stage", "unit", "demand", "capacity")]
     return [_sentence(outcomes, arm, *row) for row in zip(*columns, strict=True)]
@@ -172,8 +175,8 @@ def enough_slots(
 def _why(stage: str, clock: str, wanted: float, slots: int, found: bool, tries: pd.DataFrame) -> str:
     if found:
         share = tries.loc[tries["slots"] == slots, "within"].iloc[0]
-        needed = "1 slot a week" if slots == 1 else f"{slots:,} slots a week"
-        return f"{needed} at {stage} {'holds' if slots == 1 else 'hold'} {clock}: {share:.1%} within the limit ({wanted:.0%} wanted)."
+        enough = f"{slots:,} slots a week at {stage} hold" if slots > 1 else f"1 slot a week at {stage} holds"
+        return f"{enough} {clock}: {share:.1%} within the limit ({wanted:.0%} wanted)."
     best = tries["within"].max()
     return (
         f"No number of slots at {stage} holds {clock}: with {slots:,} a week {best:.1%} are within the limit, and "

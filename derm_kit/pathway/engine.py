@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from derm_kit.pathway.random_numbers import duration, uniform
+from derm_kit.pathway.random_numbers import FIXED, LOGNORMAL, duration, uniform
 
 if TYPE_CHECKING:
     from derm_kit.pathway.plan import Plan
@@ -34,7 +34,32 @@ ROW_BITS = 30
 NO_TIME = 1e-9
 """Days (86 microseconds) that are rounding, not work left at closing."""
 CONDITION, CASE, UPTAKE, PROGRESS = range(4)
-SERVICE, SECOND, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME, RETURN_TIME_2 = range(8)
+SERVICE, _, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME, _ = range(8)
+"""Of the numbers drawn for a visit: which is for what. Times have two, one after the other."""
+
+PERSON = np.dtype(
+    [
+        ("person", np.int64),
+        ("referred", np.float64),
+        ("joined", np.float64),  # the stage, the first time if rebooked
+        ("queued", np.float64),  # the last time
+        ("time", np.float64),  # of the next event, where it is on another day
+        ("order", np.int64),
+        ("next", np.int32),
+        ("behind", np.int32),  # the row of who queues next
+        ("case", np.int32),
+        ("total", np.int32),
+        ("condition", np.int16),
+        ("stage", np.int16),
+        ("left_by", np.int16),
+        ("priority", np.int8),
+        ("phase", np.int8),
+        ("way", np.int8),
+        ("counted", np.bool_),
+    ],
+    align=True,
+)
+"""What is known of a person who is in the pathway, side by side in memory, as it is needed at the same time."""
 
 
 @njit(cache=True, nogil=True)
@@ -43,7 +68,7 @@ def _push(times: Array, what: Array, size: int, time: float, row: int, before: i
     at, entry = size, before << ROW_BITS | row
     while at > 0:
         above = (at - 1) >> 1
-        if times[above] <= time:
+        if times[above] < time or (times[above] == time and what[above] < entry):
             break
         times[at], what[at] = times[above], what[above]
         at = above
@@ -71,6 +96,29 @@ def _pop(times: Array, what: Array, size: int) -> int:
         at = below
     times[at], what[at] = time, entry
     return row
+
+
+@njit(cache=True, nogil=True)
+def _plan(
+    time: float, row: int, before: int, day: int, times: Array, what: Array, size: int, due: Array, people: Array
+) -> int:
+    """Put an event in today's heap (1 more there), or in a later day's list (0); after the last day it is left out."""
+    if time < day + 1:
+        _push(times, what, size, time, row, before)
+        return 1
+    on = int(time)
+    if on < due.size:
+        people["time"][row], people["order"][row], people["next"][row] = time, before, due[on]
+        due[on] = row
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def _drawn(kind: int, a: float, b: float, c: float, key: np.uint64, person: int, tag: int) -> float:
+    """A time by the person's numbers at `tag` and, of the only kind that needs a second one, the next."""
+    u = uniform(key, person, tag) if kind != FIXED else 0.0
+    v = uniform(key, person, tag + 1) if kind == LOGNORMAL else 0.0
+    return duration(kind, a, b, c, u, v)
 
 
 @njit(cache=True, nogil=True)
@@ -124,7 +172,7 @@ def _replication(
     disposition: Array,
     tally: Tally,
 ) -> int:
-    n_stages, n_outcomes = plan.to.shape
+    n_stages, n_outcomes = plan.to.shape[1], plan.to.shape[2]
     n_conditions, n_priorities = plan.condition_until.size, plan.n_priorities
     n_clocks = plan.clock_starts.shape[0]
     n_days = arrivals.size
@@ -135,32 +183,34 @@ def _replication(
     # The people who are in the pathway now: one row each, used again when somebody has left. There is room for
     # everybody, and the machine gives memory to the rows that are used only.
     rows = max(1, arrivals.sum() + plan.backlog.sum())
-    person = np.empty(rows, np.int64)
-    condition = np.empty(rows, np.int16)
-    case = np.empty(rows, np.int32)
-    priority = np.empty(rows, np.int8)
-    stage = np.empty(rows, np.int16)
-    phase = np.empty(rows, np.int8)
-    referred = np.empty(rows, np.float64)
-    joined = np.empty(rows, np.float64)
-    queued = np.empty(rows, np.float64)
-    counted = np.empty(rows, np.bool_)
-    left_by = np.empty(rows, np.int16)
-    total = np.empty(rows, np.int32)
+    people = np.empty(rows + n_stages, PERSON)
+    person, condition, case, priority = people["person"], people["condition"], people["case"], people["priority"]
+    stage, phase, way, counted = people["stage"], people["phase"], people["way"], people["counted"]
+    referred, joined, queued = people["referred"], people["joined"], people["queued"]
+    left_by, total, behind = people["left_by"], people["total"], people["behind"]
     times_at = np.empty((rows, n_stages), np.int16)
     clock_at = np.empty((rows, max(n_clocks, 1)), np.float64)
-    behind = np.empty(rows, np.int32)
     free = np.empty(rows, np.int32)
     n_free, n_rows = 0, 0
 
-    # What is to come: who is done when, and (rows from `rows` on) stages that open with people waiting.
+    # What is to come: who is done when, and (rows from `rows` on) stages that open with people waiting. Later days have
+    # their events in lists, today has them in a heap.
     heap_time, heap_what = np.empty(rows + n_stages, np.float64), np.empty(rows + n_stages, np.int64)
     n_heap, n_pushed = 0, 0
+    due, due_time, due_order, due_next = np.full(n_days, -1, np.int32), people["time"], people["order"], people["next"]
     opening_due = np.zeros(n_stages, np.bool_)
     first = np.full((n_stages, n_priorities), -1, np.int32)
     last = np.full((n_stages, n_priorities), -1, np.int32)
     waiting = np.zeros(n_stages, np.int64)
     busy = np.zeros(n_stages, np.int64)
+    timed = np.zeros((n_stages, n_outcomes), np.bool_)  # outcomes and exits at which some clock starts or stops
+    timed_exit = np.zeros(plan.treated.size, np.bool_)
+    for c in range(n_clocks):
+        timed |= plan.clock_starts[c] | plan.clock_stops[c]
+        timed_exit |= plan.clock_exits[c]
+    always = np.empty(n_stages, np.bool_)
+    for s in range(n_stages):
+        always[s] = plan.opens[s] <= 0 and plan.closes[s] >= 1 and plan.open_days[s].all()
     steps = np.empty(arrivals.max() + 1, np.float64)
 
     next_person, first_counted, n_open, n_backlog = 0, 0, 0, 0
@@ -182,6 +232,11 @@ def _replication(
         if n_today:
             step = steps[0]
             arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
+        row = due[day]
+        while row >= 0:
+            _push(heap_time, heap_what, n_heap, due_time[row], row, due_order[row])
+            n_heap += 1
+            row = due_next[row]
         tick, left, kept, used = 0, -1, 0, 0
         short = np.zeros(n_stages, np.int64)
         if day == first_day:
@@ -207,14 +262,15 @@ def _replication(
                     s, now = s_short, float(day)
                     person[row] = BACKLOG_IDS + n_backlog
                     n_backlog += 1
-                    priority[row] = plan.backlog_priority[s]
+                    priority[row], way[row] = plan.backlog_priority[s], 0
                     counted[row] = False
                 else:
                     now = arrival
                     person[row] = next_person
                     next_person += 1
                     priority[row] = plan.referral_priority
-                    s = plan.entry if uniform(key, person[row], UPTAKE) < plan.uptake else plan.other_entry
+                    way[row] = 0 if plan.uptake >= 1 or uniform(key, person[row], UPTAKE) < plan.uptake else 1
+                    s = plan.other_entry if way[row] else plan.entry
                     counted[row] = first_day <= day <= last_day
                     i_today += 1
                     arrival = math.inf
@@ -230,7 +286,8 @@ def _replication(
                     n_cases = case_from[g + 1] - case_from[g]
                     case[row] = cases[case_from[g] + int(uniform(key, person[row], CASE) * n_cases)]
                 referred[row], left_by[row], total[row] = now, -1, 0
-                times_at[row] = 0
+                for other in range(n_stages):
+                    times_at[row, other] = 0
                 for c in range(n_clocks):
                     clock_at[row, c] = now if plan.clock_from_referral[c] else -1.0
                 if counted[row]:
@@ -241,7 +298,7 @@ def _replication(
                         at = person[row] - first_counted
                         tally.record_referred[r, at], tally.record_condition[r, at] = now, g
                         tally.record_case[r, at] = case[row]
-            elif n_heap and heap_time[0] < day + 1:
+            elif n_heap:
                 now = heap_time[0]
                 row = _pop(heap_time, heap_what, n_heap)
                 n_heap -= 1
@@ -299,8 +356,8 @@ def _replication(
                     if uniform(key, person[row], 64 + tag + REBOOKS) < plan.rebooked[s]:
                         phase[row] = REBOOKED
                         later = now + max(1, plan.rebooked_days[s] - plan.lead_days[s])
-                        _push(heap_time, heap_what, n_heap, later, row, n_pushed)
-                        n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                        n_heap += _plan(later, row, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                        n_pushed += 1
                         continue
             else:
                 break
@@ -329,13 +386,13 @@ def _replication(
                             break
                         action = OPENS
                     else:
-                        work = duration(
+                        work = _drawn(
                             plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
-                            uniform(key, person[row], tag + SERVICE), uniform(key, person[row], tag + SECOND),
+                            key, person[row], tag + SERVICE,
                         )  # fmt: skip
                         if work > 0:
-                            _push(heap_time, heap_what, n_heap, now + work, row, n_pushed)
-                            n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                            n_heap += _plan(now + work, row, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                            n_pushed += 1
                             break
                         action = DONE
 
@@ -344,12 +401,16 @@ def _replication(
                     if action == DONE:
                         busy[s] -= 1
                     while waiting[s] > 0 and busy[s] < plan.servers[s]:
-                        opens = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s])
+                        opens = now
+                        if not always[s]:
+                            opens = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s])
                         if opens > now:
                             if not opening_due[s]:
                                 opening_due[s] = True
-                                _push(heap_time, heap_what, n_heap, opens, rows + s, n_pushed)
-                                n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                                n_heap += _plan(
+                                    opens, rows + s, n_pushed, day, heap_time, heap_what, n_heap, due, people
+                                )
+                                n_pushed += 1
                             break
                         p = 0
                         while first[s, p] < 0:
@@ -361,9 +422,9 @@ def _replication(
                         waiting[s] -= 1
                         busy[s] += 1
                         tag = (s * 32_768 + times_at[other, s] - 1) * 8 + 64
-                        work = duration(
+                        work = _drawn(
                             plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
-                            uniform(key, person[other], tag + SERVICE), uniform(key, person[other], tag + SECOND),
+                            key, person[other], tag + SERVICE,
                         )  # fmt: skip
                         if counted[other]:
                             wait = now - joined[other]
@@ -372,9 +433,11 @@ def _replication(
                             tally.stage_wait[r, s, min(bins - 1, int(wait * plan.units_per_day))] += 1
                         if first_day <= day <= last_day:
                             tally.busy_days[r, s] += work
-                        ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
-                        _push(heap_time, heap_what, n_heap, ends, other, n_pushed)
-                        n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                        ends = now + work
+                        if not always[s]:
+                            ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
+                        n_heap += _plan(ends, other, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                        n_pushed += 1
                     if action == OPENS:
                         break
 
@@ -392,9 +455,9 @@ def _replication(
                         u = uniform(key, person[row], (s * 32_768 + times_at[row, s] - 1) * 8 + 64 + OUTCOME)
                         while out < n_outcomes - 1 and u >= plan.outcome_until[s, g, out]:
                             out += 1
-                    to = plan.to[s, out]
-                    if plan.priority[s, out] >= 0:
-                        priority[row] = plan.priority[s, out]
+                    to = plan.to[way[row], s, out]
+                    if plan.priority[way[row], s, out] >= 0:
+                        priority[row] = plan.priority[way[row], s, out]
                     if counted[row]:
                         tally.flow[r, s, out, g] += 1
                         if plan.kind[s] == SLOTS:
@@ -404,7 +467,7 @@ def _replication(
                             tally.stage_wait[r, s, min(bins - 1, int(wait * plan.units_per_day))] += 1
                         if records and tally.record_seen[r, person[row] - first_counted, s] < 0:
                             tally.record_seen[r, person[row] - first_counted, s] = now
-                if counted[row]:
+                if counted[row] and ((out >= 0 and timed[s, out]) or (to < 0 and timed_exit[-1 - to])):
                     for c in range(n_clocks):
                         if not plan.clock_conditions[c, g]:
                             continue
@@ -445,16 +508,15 @@ def _replication(
                     at = person[row] - first_counted
                     tally.record_exit[r, at], tally.record_left[r, at] = e, now
                 if back:
-                    returns = now + duration(
+                    returns = now + _drawn(
                         plan.return_kind[e], plan.return_a[e], plan.return_b[e], plan.return_c[e],
-                        uniform(key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME),
-                        uniform(key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME_2),
+                        key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME,
                     )  # fmt: skip
                     stage[row], phase[row] = plan.return_to[e], RETURNING
                     if plan.return_priority[e] >= 0:
                         priority[row] = plan.return_priority[e]
-                    _push(heap_time, heap_what, n_heap, max(returns, now), row, n_pushed)
-                    n_heap, n_pushed = n_heap + 1, n_pushed + 1
+                    n_heap += _plan(max(returns, now), row, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                    n_pushed += 1
                     break
                 if counted[row]:
                     n_open -= 1
@@ -477,7 +539,8 @@ def _replication(
         else:
             tally.still_in[r, stage[row], g] += 1
             if records:
-                tally.record_exit[r, person[row] - first_counted] = -1
+                at = person[row] - first_counted
+                tally.record_exit[r, at], tally.record_left[r, at] = -1, -1
         for c in range(n_clocks):
             if plan.clock_conditions[c, g] and clock_at[row, c] >= 0:
                 if (n_days - clock_at[row, c]) * plan.units_per_day > plan.clock_limit[c]:

@@ -7,6 +7,7 @@ system (Kemeny and Snell, Finite Markov Chains, 1960, chapter 3).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -37,35 +38,34 @@ class Expected:
 def expected(plan: Plan) -> Expected:
     """Visits and ways out of each condition and disposition in an arm."""
     n_conditions, n_exits = plan.condition_until.size, plan.treated.size
-    n_stages = plan.to.shape[0]
+    n_stages = plan.kind.size
     n_dispositions = len(DISPOSITIONS) if (plan.reads == BY_POLICY).any() else 1
     visits = np.zeros((n_conditions, n_dispositions, n_stages))
     leaves = np.zeros((n_conditions, n_dispositions, n_exits))
-    start = np.zeros(n_stages)
-    start[plan.entry] += plan.uptake
-    start[plan.other_entry] += 1 - plan.uptake
-    for g in range(n_conditions):
-        for a in range(n_dispositions):
-            onward, out = _steps(plan, g, a)
+    for way, (entry, share) in enumerate(((plan.entry, plan.uptake), (plan.other_entry, 1 - plan.uptake))):
+        start = np.eye(1, n_stages, entry)[0] * share
+        for g, a in product(range(n_conditions), range(n_dispositions) if share else ()):
+            onward, out = _steps(plan, way, g, a)
             seen = np.linalg.solve((np.eye(n_stages) - onward).T, start)
-            leaves[g, a] = seen @ out
-            seen += np.linalg.solve((np.eye(n_stages) - onward).T, _referred_again(plan, g, leaves[g, a]))
-            visits[g, a] = seen * _slots_per_visit(plan)
+            left = seen @ out
+            seen += np.linalg.solve((np.eye(n_stages) - onward).T, _referred_again(plan, g, left))
+            leaves[g, a] += left
+            visits[g, a] += seen * _slots_per_visit(plan)
     return Expected(visits, leaves)
 
 
 def _referred_again(plan: Plan, g: int, leaves: Floats) -> Floats:
     """Chance (S,) of coming back to each stage after leaving untreated the first time."""
-    back = np.zeros(plan.to.shape[0])
+    back = np.zeros(plan.kind.size)
     for e in np.flatnonzero(~plan.treated):
         if plan.target[g]:
             back[plan.return_to[e]] += leaves[e] * plan.return_share[e, g]
     return back
 
 
-def _steps(plan: Plan, g: int, a: int) -> tuple[Floats, Floats]:
+def _steps(plan: Plan, way: int, g: int, a: int) -> tuple[Floats, Floats]:
     """Chances from stage to stage (S, S) and from stage to exit (S, E), of who has joined a stage."""
-    n_stages, n_outcomes = plan.to.shape
+    _, n_stages, n_outcomes = plan.to.shape
     onward, out = np.zeros((n_stages, n_stages)), np.zeros((n_stages, plan.treated.size))
     for s in range(n_stages):
         if plan.reads[s] == BY_POLICY:
@@ -77,7 +77,7 @@ def _steps(plan: Plan, g: int, a: int) -> tuple[Floats, Floats]:
             shares = np.eye(1, n_outcomes)[0]
         lost = _lost(plan, s)
         for k in np.flatnonzero(shares):
-            to = plan.to[s, k]
+            to = plan.to[way, s, k]
             if to >= 0:
                 onward[s, to] += (1 - lost) * shares[k]
             else:

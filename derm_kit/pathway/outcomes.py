@@ -124,7 +124,8 @@ def _padded(tally: Tally, people: int) -> Tally:
 
 def _quantiles(counts: Ints) -> Floats:
     """Smallest whole unit by which each of QUANTILES of the people is seen, from counts (R, X, BINS): (R, X, 2)."""
-    until = counts.cumsum(axis=-1)
+    longest = int(np.flatnonzero(counts.any(axis=(0, 1))).max(initial=0))
+    until = counts[..., : longest + 1].cumsum(axis=-1)
     total = until[..., -1]
     found = [(until < np.ceil(q * total)[..., None]).sum(axis=-1) for q in QUANTILES]
     return np.where(total[..., None] > 0, np.stack(found, axis=-1), np.nan)

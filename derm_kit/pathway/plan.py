@@ -27,7 +27,8 @@ DISPOSITIONS = tuple(Disposition)
 class Plan(NamedTuple):
     """An arm: stages S, outcomes K, conditions G, exits E, clocks C, days D; times in days, places by number.
 
-    A route `to` a stage is its number, to an exit -1 minus its number.
+    A route `to` a stage is its number, to an exit -1 minus its number. Routes stand twice, W: those of the arm, and
+    today's, for people who do not take the arm up.
     """
 
     kind: Array  # S
@@ -53,8 +54,8 @@ class Plan(NamedTuple):
     reads: Array  # S
     outcome_until: Array  # S, G, K: cumulative
     of_disposition: Array  # S, 6
-    to: Array  # S, K
-    priority: Array  # S, K; -1 as before
+    to: Array  # W, S, K
+    priority: Array  # W, S, K; -1 as before
     treated: Array  # E
     return_share: Array  # E, G
     return_kind: Array  # E
@@ -104,17 +105,20 @@ def plan_of(pathway: Pathway, name: str) -> Plan:
     stages, exits, conditions = list(pathway.stages), list(pathway.exits), list(pathway.conditions)
     priorities = list(pathway.priorities)
     n_outcomes = max(len(stage.ways) for stage in pathway.stages.values())
-    shape = (len(stages), n_outcomes)
+    today = pathway.arms[pathway.today]
+    shape = (2, len(stages), n_outcomes)
     to, priority = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
     outcome_until = np.ones((len(stages), len(conditions), n_outcomes))
     of_disposition = np.zeros((len(stages), len(DISPOSITIONS)), np.int64)
     for s, stage_name in enumerate(stages):
-        reads, routes = pathway.stages[stage_name].reads, ways(pathway, arm, stage_name)
-        for k, (outcome, route) in enumerate(routes.items()):
-            to[s, k] = stages.index(route.to) if route.to in pathway.stages else -1 - exits.index(route.to)
-            if route.priority:
-                priority[s, k] = priorities.index(route.priority)
-            if reads == "policy":
+        reads, routes = pathway.stages[stage_name].reads, pathway.stages[stage_name].ways
+        for w, own in enumerate((arm, today)):
+            for k, route in enumerate(ways(pathway, own, stage_name).values()):
+                to[w, s, k] = stages.index(route.to) if route.to in pathway.stages else -1 - exits.index(route.to)
+                if route.priority:
+                    priority[w, s, k] = priorities.index(route.priority)
+        if reads == "policy":
+            for k, outcome in enumerate(routes):
                 of_disposition[s, DISPOSITIONS.index(Disposition(outcome))] = k
         if isinstance(reads, dict):
             for g, condition in enumerate(conditions):
@@ -124,7 +128,6 @@ def plan_of(pathway: Pathway, name: str) -> Plan:
                 outcome_until[s, g, : len(until)] = until
     shares = np.cumsum([condition.share.value for condition in pathway.conditions.values()])
     unit = 1.0 if pathway.time_unit == "days" else float(MINUTES_A_DAY)
-    today = pathway.arms[pathway.today]
     return Plan(
         **_capacity(pathway, arm, days),
         **_returns(pathway, stages, conditions, priorities),

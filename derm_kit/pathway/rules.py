@@ -214,12 +214,23 @@ def _economics(pathway: Pathway, economics: Economics) -> Iterator[Broken]:
             yield Broken(rule, (*at, "diseases"))
 
 
+def _as_today(pathway: Pathway, at: At, arm: Arm) -> Iterator[Broken]:
+    """People who do not take an arm up go today's way, on which no policy may decide otherwise than in the arm."""
+    today = pathway.arms[pathway.today]
+    read = [stage for stage in reached(pathway, today) if pathway.stages[stage].reads == "policy"]
+    if read and arm.autonomous != today.autonomous:
+        rule = f"who does not take the arm up is read by the policy at {read[0]!r}, so autonomous is as in today's arm"
+        yield Broken(rule, at, arm.uptake.value)
+
+
 def _arm(pathway: Pathway, name: str, arm: Arm) -> Iterator[Broken]:
     at: At = ("arms", name)
     yield from _place(pathway, (*at, "entry"), arm.entry, exits=False)
     if arm.today and arm.uptake.value < 1:
         rule = "today's arm is the one that all take who do not take up a new one"
         yield Broken(rule, (*at, "uptake"), arm.uptake.value)
+    elif arm.uptake.value < 1:
+        yield from _as_today(pathway, (*at, "uptake"), arm)
     for stage, routes in arm.routes.items():
         yield from _place(pathway, (*at, "routes", stage), stage, exits=False)
         for outcome in routes:

@@ -10,10 +10,10 @@ from derm_kit.errors import DermKitError, PathwayError
 from derm_kit.lesions import LesionType
 from derm_kit.pathway.capacity import spread_over
 from derm_kit.pathway.definition import Arm, Condition, Pathway
-from derm_kit.pathway.graph import broken_rule
 from derm_kit.pathway.patients import expected_referrals
 from derm_kit.pathway.plan import days_of
 from derm_kit.pathway.quantities import Quantity
+from derm_kit.pathway.rules import broken_rule
 from derm_kit.pathway.stages import SlotsStage, Stage
 from derm_kit.triage.policy import TriagePolicy
 

@@ -155,7 +155,7 @@ def _together(
 def simulate_piece(work: Work) -> ArmOutcomes:
     """Some replications of one arm."""
     # Arrays of one's own: those from another process may be read-only, for which the engine would be compiled again.
-    plan = Plan(*(np.array(part) if isinstance(part, np.ndarray) else part for part in work.plan))
+    plan = Plan._make(np.array(part) if isinstance(part, np.ndarray) else part for part in work.plan)
     n = len(work.replications)
     keys, arrivals = np.empty(n, np.uint64), np.empty((n, work.referrals.size), np.int64)
     bounds = work.cases.bounds if work.cases else np.zeros(plan.condition_until.size + 1, np.int64)
@@ -165,7 +165,7 @@ def simulate_piece(work: Work) -> ArmOutcomes:
         arrivals[i] = rng.poisson(work.referrals)
         if work.cases:
             sample[i] = work.cases.sample(rng) if work.bootstrap else work.cases.in_order
-    stages, outcomes = plan.to.shape
+    _, stages, outcomes = plan.to.shape
     counted = slice(plan.first_day, plan.last_day + 1)
     tally = empty_tally(
         n, stages, outcomes, plan.condition_until.size, plan.treated.size, plan.clock_starts.shape[0],

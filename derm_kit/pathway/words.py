@@ -99,9 +99,13 @@ def said(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
 
 
 def remarks(outcomes: Outcomes) -> list[str]:
-    """What belongs beside every figure: growing queues, what intervals hold, inputs without source, assumptions."""
-    pathway = outcomes.pathway
-    said = [sentence for arm in outcomes.arms for sentence in growing(outcomes, arm)]
+    """What belongs beside every figure: growing queues, and what the figures rest on."""
+    return [*(sentence for arm in outcomes.arms for sentence in growing(outcomes, arm)), *rests_on(outcomes)]
+
+
+def rests_on(outcomes: Outcomes) -> list[str]:
+    """What intervals hold, inputs without source, assumptions."""
+    pathway, said = outcomes.pathway, []
     said.append(f"Intervals: {RANGE} ({outcomes.replications:,} replications, seed {outcomes.seed}).")
     if pathway.reads_policy:
         said.append(COHORT)
