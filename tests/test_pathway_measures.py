@@ -140,3 +140,17 @@ def test_an_undefined_figure_is_a_dash():
     assert said(float("nan"), 0, 1, "share") == ("–", "")
     assert said(0.123, 0.1, 0.2, "share of them") == ("12.3%", "10.0% to 20.0%")
     assert said(1234.5, 1, 2000, "days") == ("1,234.5", "1.0 to 2,000.0")
+
+
+def test_only_arms_that_would_come_out_otherwise_are_simulated_again(
+    skin: Outcomes, reference: ScoreRun, policy: TriagePolicy
+):
+    lower = policy.changed(thresholds={kind: value / 2 for kind, value in policy.thresholds.items()})
+    again = simulate(SKIN, reference, lower, replications=20, seed=3, known=skin)
+    kept = [arm for arm in skin.arms if again.arms[arm] is skin.arms[arm]]
+    assert kept == ["face to face", "teledermatology"]
+    anew = simulate(SKIN, reference, lower, replications=20, seed=3)
+    pd.testing.assert_frame_equal(table(again), table(anew))
+    assert list(again.arms) == list(anew.arms)
+    other_seed = simulate(SKIN, reference, policy, replications=20, seed=4, known=skin, arms=["face to face"])
+    assert other_seed.arms["face to face"] is not skin.arms["face to face"]

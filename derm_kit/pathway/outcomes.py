@@ -28,6 +28,7 @@ class ArmOutcomes:
     clock_stopped    (R, C) people whose clock was stopped.
     missed_prob      (R, G) chance that a person of each condition leaves untreated the first time, given the cases that
                      the replication drew and no other chance: what the cohort's size alone leaves open.
+    fingerprint      SHA-256 of all that the outcomes depend on.
     """
 
     tally: Tally
@@ -35,6 +36,7 @@ class ArmOutcomes:
     clock_quantiles: Floats
     clock_stopped: Ints
     missed_prob: Floats
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def pooled(tally: Tally, missed_prob: Floats) -> ArmOutcomes:
     )
 
 
-def joined(pieces: Sequence[ArmOutcomes]) -> ArmOutcomes:
+def joined(pieces: Sequence[ArmOutcomes], fingerprint: str = "") -> ArmOutcomes:
     """Pieces of one arm, one after another."""
     longest = max(piece.tally.record_exit.shape[1] for piece in pieces)
     tallies = [_padded(piece.tally, longest) for piece in pieces]
@@ -104,6 +106,7 @@ def joined(pieces: Sequence[ArmOutcomes]) -> ArmOutcomes:
         np.concatenate([piece.clock_quantiles for piece in pieces]),
         np.concatenate([piece.clock_stopped for piece in pieces]),
         np.concatenate([piece.missed_prob for piece in pieces]),
+        fingerprint,
     )
 
 

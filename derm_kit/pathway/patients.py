@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -59,13 +60,13 @@ class Cases:
         """Cases that stand for nobody."""
         return int((self.condition < 0).sum())
 
-    @property
+    @cached_property
     def bounds(self) -> Ints:
         """Where each condition's cases begin in `in_order` and in a sample, and where the last ones end (G + 1,)."""
         counts = np.bincount(self.condition[self.condition >= 0], minlength=self.n_conditions)
         return np.concatenate(([0], np.cumsum(counts)))
 
-    @property
+    @cached_property
     def in_order(self) -> Ints:
         """Places of the cases that stand for somebody, condition after condition."""
         return np.argsort(self.condition, kind="stable")[self.left_out :]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from derm_kit.model.run import ScoreRun
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.engine import run as run_engine
 from derm_kit.pathway.expected import Expected, expected
+from derm_kit.pathway.graph import reached
 from derm_kit.pathway.outcomes import ArmOutcomes, Outcomes, joined, pooled
 from derm_kit.pathway.patients import Cases, dispositions, expected_referrals, streams
 from derm_kit.pathway.plan import Plan, days_of, plan_of
@@ -40,6 +42,7 @@ class Work:
     replications: range
     records: bool
     bootstrap: bool
+    fingerprint: str
 
 
 def simulate(
@@ -54,6 +57,7 @@ def simulate(
     bootstrap: bool = True,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
+    known: Outcomes | None = None,
 ) -> Outcomes:
     """What becomes of the people referred, arm by arm, over `replications` of the calendar.
 
@@ -62,7 +66,7 @@ def simulate(
     (with `bootstrap`), so that intervals hold the uncertainty of the cohort. The same seed gives the same people in
     every arm and the same outcomes on any number of workers; `executor` may be any (a Dask client's too), left out: one
     thread for each core. `progress` is told how many replications are done, and of how many; what it raises ends the
-    simulation. `records` keeps one row a person.
+    simulation. `records` keeps one row a person. Arms that would come out just as in `known` are taken from there.
 
     Raises PathwayError where scores or policy are missing, a condition has too few cases, a number is out of range, or
     somebody goes round without end; PolicyError where policy and scores do not belong together.
@@ -75,16 +79,19 @@ def simulate(
             value=replications,
             next_step="Choose another number.",
         )
-    pieces = _pieces(pathway, run, policy, chosen, seed, replications, records, bootstrap)
+    works = _works(pathway, run, policy, chosen, seed, replications, records, bootstrap)
+    found = {arm: known.arms[arm] for arm, work in works.items() if known and _same(known.arms.get(arm), work)}
+    pieces = _pieces([work for arm, work in works.items() if arm not in found])
     if executor:
         done = _together(executor, pieces, progress)
     else:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             done = _together(threads, pieces, progress)
-    found = {arm: joined([outcome for _, outcome in sorted(done[arm], key=lambda one: one[0])]) for arm in chosen}
+    for arm, parts in done.items():
+        found[arm] = joined([outcome for _, outcome in sorted(parts, key=lambda one: one[0])], works[arm].fingerprint)
     if not pathway.reads_policy:
         run = policy = None
-    return Outcomes(pathway, policy, seed, replications, found, run)
+    return Outcomes(pathway, policy, seed, replications, {arm: found[arm] for arm in chosen}, run)
 
 
 def _arms(pathway: Pathway, arms: Sequence[str] | None) -> list[str]:
@@ -99,7 +106,11 @@ def _arms(pathway: Pathway, arms: Sequence[str] | None) -> list[str]:
     return [arm for arm in pathway.arms if arms is None or arm in arms]
 
 
-def _pieces(
+def _same(known: ArmOutcomes | None, work: Work) -> bool:
+    return known is not None and known.fingerprint == work.fingerprint
+
+
+def _works(
     pathway: Pathway,
     run: ScoreRun | None,
     policy: TriagePolicy | None,
@@ -108,8 +119,8 @@ def _pieces(
     replications: int,
     records: bool,
     bootstrap: bool,
-) -> Iterator[Work]:
-    """Pieces of work in the order in which somebody would see all arms grow together."""
+) -> dict[str, Work]:
+    """All that is to be done for each arm."""
     cases, decided = None, {}
     if pathway.reads_policy:
         if run is None or policy is None:
@@ -122,14 +133,35 @@ def _pieces(
         for autonomous in {pathway.arms[arm].autonomous for arm in arms}:
             decided[autonomous] = dispositions(run, policy.changed(autonomous=autonomous))
     referrals = expected_referrals(pathway.referrals, days_of(pathway))
-    plans = {arm: plan_of(pathway, arm) for arm in arms}
-    means = {arm: expected(plan) for arm, plan in plans.items()}
-    for at in range(0, replications, CHUNK):
-        for arm in arms:
-            yield Work(
-                arm, plans[arm], means[arm], referrals, cases, decided.get(pathway.arms[arm].autonomous, NOBODY), seed,
-                range(at, min(at + CHUNK, replications)), records, bootstrap,
-            )  # fmt: skip
+    works = {}
+    for arm in arms:
+        plan = plan_of(pathway, arm)
+        disposition = decided.get(pathway.arms[arm].autonomous, NOBODY)
+        reads = any(pathway.stages[stage].reads == "policy" for stage in reached(pathway, pathway.arms[arm]))
+        works[arm] = Work(
+            arm, plan, expected(plan), referrals, cases, disposition, seed, range(replications), records, bootstrap,
+            _fingerprint(plan, referrals, cases, disposition if reads else NOBODY, seed, replications, records, bootstrap),
+        )  # fmt: skip
+    return works
+
+
+def _fingerprint(
+    plan: Plan, referrals: Floats, cases: Cases | None, disposition: npt.NDArray[np.int64], *settings: int
+) -> str:
+    """SHA-256 of everything that an arm's outcomes depend on."""
+    said = hashlib.sha256(repr(settings).encode())
+    for part in (*plan, referrals, cases.condition if cases else NOBODY, disposition):
+        array = np.asarray(part)
+        said.update(f"{array.dtype}{array.shape}".encode())
+        said.update(np.ascontiguousarray(array).tobytes())
+    return said.hexdigest()
+
+
+def _pieces(works: list[Work]) -> Iterator[Work]:
+    """Pieces of work in the order in which somebody would see all arms grow together."""
+    for at in range(0, len(works[0].replications) if works else 0, CHUNK):
+        for work in works:
+            yield replace(work, replications=work.replications[at : at + CHUNK])
 
 
 def _together(
