@@ -140,7 +140,9 @@ def _works(
         reads = any(pathway.stages[stage].reads == "policy" for stage in reached(pathway, pathway.arms[arm]))
         works[arm] = Work(
             arm, plan, expected(plan), referrals, cases, disposition, seed, range(replications), records, bootstrap,
-            _fingerprint(plan, referrals, cases, disposition if reads else NOBODY, seed, replications, records, bootstrap),
+            _fingerprint(
+                plan, referrals, cases, disposition if reads else NOBODY, seed, replications, records, bootstrap
+            ),
         )  # fmt: skip
     return works
 
