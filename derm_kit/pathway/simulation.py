@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ NOBODY = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class Work:
-    """One arm and some replications of it: all that a worker needs."""
+    """One arm: all that a worker needs to simulate replications of it."""
 
     arm: str
     plan: Plan
@@ -39,7 +39,6 @@ class Work:
     cases: Cases | None
     disposition: npt.NDArray[np.int64]
     seed: int
-    replications: range
     records: bool
     bootstrap: bool
     fingerprint: str
@@ -81,12 +80,12 @@ def simulate(
         )
     works = _works(pathway, run, policy, chosen, seed, replications, records, bootstrap)
     found = {arm: known.arms[arm] for arm, work in works.items() if known and _same(known.arms.get(arm), work)}
-    pieces = _pieces([work for arm, work in works.items() if arm not in found])
+    anew = tuple(work for arm, work in works.items() if arm not in found)
     if executor:
-        done = _together(executor, pieces, progress)
+        done = _together(executor, anew, replications, progress)
     else:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            done = _together(threads, pieces, progress)
+            done = _together(threads, anew, replications, progress)
     for arm, parts in done.items():
         found[arm] = joined([outcome for _, outcome in sorted(parts, key=lambda one: one[0])], works[arm].fingerprint)
     if not pathway.reads_policy:
@@ -139,7 +138,7 @@ def _works(
         disposition = decided.get(pathway.arms[arm].autonomous, NOBODY)
         reads = any(pathway.stages[stage].reads == "policy" for stage in reached(pathway, pathway.arms[arm]))
         works[arm] = Work(
-            arm, plan, expected(plan), referrals, cases, disposition, seed, range(replications), records, bootstrap,
+            arm, plan, expected(plan), referrals, cases, disposition, seed, records, bootstrap,
             _fingerprint(
                 plan, referrals, cases, disposition if reads else NOBODY, seed, replications, records, bootstrap
             ),
@@ -159,60 +158,77 @@ def _fingerprint(
     return said.hexdigest()
 
 
-def _pieces(works: list[Work]) -> Iterator[Work]:
-    """Pieces of work in the order in which somebody would see all arms grow together."""
-    for at in range(0, len(works[0].replications) if works else 0, CHUNK):
-        for work in works:
-            yield replace(work, replications=work.replications[at : at + CHUNK])
-
-
 def _together(
-    executor: Executor, pieces: Iterator[Work], progress: Callable[[int, int], None] | None
+    executor: Executor, works: tuple[Work, ...], replications: int, progress: Callable[[int, int], None] | None
 ) -> dict[str, list[tuple[int, ArmOutcomes]]]:
-    futures: dict[Future[ArmOutcomes], Work] = {executor.submit(simulate_piece, piece): piece for piece in pieces}
-    total = sum(len(piece.replications) for piece in futures.values())
+    """Outcomes of each arm with the first replication of each piece; all arms grow together."""
+    pieces = [range(at, min(at + CHUNK, replications)) for at in range(0, replications if works else 0, CHUNK)]
+    futures: dict[Future[dict[str, ArmOutcomes]], range] = {
+        executor.submit(simulate_piece, works, piece): piece for piece in pieces
+    }
     done: dict[str, list[tuple[int, ArmOutcomes]]] = {}
     n_done = 0
     try:
         for future in as_completed(futures):
             piece = futures[future]
-            done.setdefault(piece.arm, []).append((piece.replications.start, future.result()))
-            n_done += len(piece.replications)
+            for arm, outcomes in future.result().items():
+                done.setdefault(arm, []).append((piece.start, outcomes))
+            n_done += len(piece) * len(works)
             if progress:
-                progress(n_done, total)
+                progress(n_done, replications * len(works))
     finally:
         for future in futures:
             future.cancel()
     return done
 
 
-def simulate_piece(work: Work) -> ArmOutcomes:
-    """Some replications of one arm."""
+@dataclass(frozen=True)
+class _People:
+    """Who is referred in some replications R, the same for every arm, as `engine.run` takes it."""
+
+    keys: npt.NDArray[np.uint64]
+    arrivals: npt.NDArray[np.int64]
+    sample: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, work: Work, replications: range) -> _People:
+        n, cases = len(replications), work.cases
+        keys, arrivals = np.empty(n, np.uint64), np.empty((n, work.referrals.size), np.int64)
+        bounds = cases.bounds if cases else np.zeros(work.plan.condition_until.size + 1, np.int64)
+        sample = np.zeros((n, int(bounds[-1])), np.int64)
+        for i, replication in enumerate(replications):
+            keys[i], rng = streams(work.seed, replication)
+            arrivals[i] = rng.poisson(work.referrals)
+            if cases:
+                sample[i] = cases.sample(rng) if work.bootstrap else cases.in_order
+        return cls(keys, arrivals, sample, bounds)
+
+
+def simulate_piece(works: Sequence[Work], replications: range) -> dict[str, ArmOutcomes]:
+    """Some replications of each arm."""
+    people = _People.of(works[0], replications)
+    return {work.arm: _arm(work, people) for work in works}
+
+
+def _arm(work: Work, people: _People) -> ArmOutcomes:
     # Arrays of one's own: those from another process may be read-only, for which the engine would be compiled again.
     plan = Plan._make(np.array(part) if isinstance(part, np.ndarray) else part for part in work.plan)
-    n = len(work.replications)
-    keys, arrivals = np.empty(n, np.uint64), np.empty((n, work.referrals.size), np.int64)
-    bounds = work.cases.bounds if work.cases else np.zeros(plan.condition_until.size + 1, np.int64)
-    sample = np.zeros((n, int(bounds[-1])), np.int64)
-    for i, replication in enumerate(work.replications):
-        keys[i], rng = streams(work.seed, replication)
-        arrivals[i] = rng.poisson(work.referrals)
-        if work.cases:
-            sample[i] = work.cases.sample(rng) if work.bootstrap else work.cases.in_order
     _, stages, outcomes = plan.to.shape
     counted = slice(plan.first_day, plan.last_day + 1)
     tally = empty_tally(
-        n, stages, outcomes, plan.condition_until.size, plan.treated.size, plan.clock_starts.shape[0],
-        work.referrals.size, int(arrivals[:, counted].sum(axis=1).max()) if work.records else 0,
+        len(people.keys), stages, outcomes, plan.condition_until.size, plan.treated.size, plan.clock_starts.shape[0],
+        work.referrals.size, int(people.arrivals[:, counted].sum(axis=1).max()) if work.records else 0,
     )  # fmt: skip
-    if run_engine(plan, keys, arrivals, sample, bounds, np.array(work.disposition), tally):
+    disposition = np.array(work.disposition)
+    if run_engine(plan, people.keys, people.arrivals, people.sample, people.bounds, disposition, tally):
         raise PathwayError(
             "everybody leaves after at most 1,000 visits",
             case=work.arm,
             value="somebody goes round and round",
             next_step="Give the loop of stages a way out that is taken more often.",
         )
-    return pooled(tally, _missed_prob(work, sample, bounds))
+    return pooled(tally, _missed_prob(work, people.sample, people.bounds))
 
 
 def _missed_prob(work: Work, sample: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64]) -> Floats:
