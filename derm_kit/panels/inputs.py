@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,10 @@ class ThresholdSlider(anywidget.AnyWidget):
 
 
 class NumberSlider(anywidget.AnyWidget):
-    """A number with its unit, moved by mouse, keyboard or typed; `says` what `as_it_is` means."""
+    """A number with its unit, moved by mouse or keyboard up to `max`, or typed up to `most`.
+
+    `says` what `as_it_is` means. A number past `max` raises it, so that the slider never shows another than is set.
+    """
 
     _esm = Path(__file__).with_name("number.js")
 
@@ -55,13 +59,18 @@ class NumberSlider(anywidget.AnyWidget):
     says = t.Unicode().tag(sync=True)
     min = t.Float(0.0).tag(sync=True)
     max = t.Float(1.0).tag(sync=True)
+    most = t.Float(1e6).tag(sync=True)
     step = t.Float(1.0).tag(sync=True)
     value = t.Float(0.0).tag(sync=True)
     as_it_is = t.Float(0.0)
 
     @t.validate("value")
     def _in_bounds(self, proposal: t.Bunch) -> float:
-        return min(max(float(proposal["value"]), self.min), self.max)
+        value = min(max(float(proposal["value"]), self.min), self.most)
+        if math.isnan(value):
+            return self.value
+        self.max = max(self.max, value)
+        return value
 
 
 class Picker(anywidget.AnyWidget):

@@ -6,6 +6,7 @@ export default {
     const box = document.createElement("input"), worth = document.createElement("div");
     name.className = "dk-slider-name";
     worth.className = "dk-slider-worth";
+    worth.setAttribute("aria-live", "polite");
     slider.type = "range";
     box.type = "number";
     el.append(name, slider, box, worth);
@@ -17,13 +18,16 @@ export default {
       box.setAttribute("aria-label", `${slider.getAttribute("aria-label")}, as a number`);
       for (const input of [slider, box]) {
         input.min = model.get("min");
-        input.max = model.get("max");
+        input.max = model.get(input === box ? "most" : "max");
         input.step = model.get("step");
       }
       if (document.activeElement !== slider || !timer) slider.value = model.get("value");
       if (document.activeElement !== box) box.value = model.get("value");
       slider.setAttribute("aria-valuetext", `${model.get("value")} ${unit}`.trim());
-      worth.textContent = [unit, model.get("says")].filter(Boolean).join("; ");
+      say([unit, model.get("says")].filter(Boolean).join("; "));
+    };
+    const say = (words) => {
+      if (worth.textContent !== words) worth.textContent = words;
     };
     const send = (value) => {
       model.set("value", value);
@@ -38,10 +42,12 @@ export default {
     });
     box.addEventListener("change", () => {
       const value = Number(box.value);
-      if (box.value !== "" && value >= model.get("min") && value <= model.get("max")) send(value);
-      else box.value = model.get("value");
+      if (box.value !== "" && value >= model.get("min") && value <= model.get("most")) return send(value);
+      const given = box.value === "" ? "Nothing" : box.value;
+      say(`${given} was not taken: a number from ${model.get("min")} to ${model.get("most")}, ${model.get("unit")}.`);
+      box.value = model.get("value");
     });
-    const watched = "change:label change:unit change:min change:max change:step change:value change:says";
+    const watched = "change:label change:unit change:min change:max change:most change:step change:value change:says";
     model.on(watched, show);
     show();
     return () => model.off(watched, show);

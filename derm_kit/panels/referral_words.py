@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 
 import numpy as np
@@ -10,9 +11,10 @@ import pandas as pd
 from derm_kit.panels.parts import notice_html
 from derm_kit.panels.referral_setting import Found
 from derm_kit.panels.tables import download_html, table_html
-from derm_kit.pathway.capacity import growing, load
-from derm_kit.pathway.measures import missed_parts
-from derm_kit.pathway.words import headline, key_figures, remarks, said
+from derm_kit.pathway.capacity import growing
+from derm_kit.pathway.measures import backlogs, missed_parts, routes, waiting
+from derm_kit.pathway.outcomes import Outcomes
+from derm_kit.pathway.words import headline, key_figures, rests_on, said
 
 NUMBERS = ["value", "low", "high", "change", "change_low", "change_high"]
 
@@ -21,7 +23,7 @@ def headline_html(found: Found) -> str:
     """One sentence an arm, today's first, then queues that grow."""
     outcomes = found.outcomes
     lines = "".join(f"<li>{escape(headline(outcomes, arm, found.figures))}</li>" for arm in _today_first(found))
-    grows = [sentence for arm in outcomes.arms for sentence in growing(outcomes, arm)]
+    grows = [sentence for arm in outcomes.arms for sentence in growing(outcomes, arm, found.loads[arm])]
     warned = notice_html("warning", *grows) if grows else ""
     first = "" if found.whole else "<p class='dk-hint'>First figures; they settle as more years are simulated.</p>"
     return f"<ul class='dk-headlines'>{lines}</ul>{first}{warned}"
@@ -64,8 +66,9 @@ def glance_html(found: Found) -> str:
         lines.append(f"<tr><th scope='row'>{escape(label)}</th>{cells}</tr>")
     heads = "".join(f"<th scope='col'>{escape(arm)}</th>" for arm in arms)
     return (
+        "<div class='dk-scroll dk-tall' tabindex='0' role='region' aria-label='At a glance'>"
         "<table class='dk-table dk-glance'><caption>Means; ranges and changes stand below</caption>"
-        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
@@ -88,6 +91,8 @@ def missed_html(found: Found) -> str:
             limits = {
                 name: f"{row[f'{name}low']:.0f} to {row[f'{name}high']:.0f}" for name in ("", "cohort_", "chance_")
             }
+            if row["cohort_low"] == row["cohort_high"]:
+                limits["cohort_"] = "no part in it"
             parts.append(
                 {
                     "arm": arm,
@@ -109,9 +114,9 @@ def missed_html(found: Found) -> str:
 
 def load_html(found: Found) -> str:
     """What comes to each stage and what it can do, a week."""
-    outcomes, parts = found.outcomes, []
+    parts = []
     for arm in _today_first(found):
-        frame = load(outcomes.pathway, arm, outcomes.run, outcomes.policy)
+        frame = found.loads[arm]
         for row in frame[frame["demand"] > 0].to_dict("records"):
             parts.append(
                 {
@@ -135,16 +140,32 @@ def costs_html(found: Found) -> str:
         means = dict(zip(own["arm"], own["value"].astype(float), strict=True))
         what = str(of) or str(measure)
         line = {"": f"{what} ({unit!s})" if str(topic) == "cost" else f"{what}'s time ({unit!s})"}
-        line |= {arm: f"{means[arm]:,.2f}" if arm in means else "–" for arm in arms}
+        line |= {arm: f"{means[arm]:,.2f}" if np.isfinite(means.get(arm, np.nan)) else "–" for arm in arms}
         lines.append(line | {"source": "source required" if (own["remark"] != "").any() else "published"})
     return table_html(pd.DataFrame(lines), "Cost and staff time per referral, at the mean")
 
 
 def remarks_html(found: Found) -> str:
-    """What belongs beside every figure."""
-    growth = {sentence for arm in found.outcomes.arms for sentence in growing(found.outcomes, arm)}
-    said_once = [sentence for sentence in remarks(found.outcomes) if sentence not in growth]
-    return "".join(f"<p class='dk-hint'>{escape(sentence)}</p>" for sentence in said_once)
+    """What belongs beside every figure; growing queues stand with the first words."""
+    return "".join(f"<p class='dk-hint'>{escape(sentence)}</p>" for sentence in rests_on(found.outcomes))
+
+
+def files_html(found: Found) -> str:
+    """Every table of the page as CSV, and those that are drawn day by day."""
+    outcomes = found.outcomes
+
+    def each(part: Callable[[Outcomes, str], pd.DataFrame]) -> pd.DataFrame:
+        return pd.concat([part(outcomes, arm).assign(arm=arm) for arm in outcomes.arms], ignore_index=True)
+
+    tables = {
+        "Every figure": (found.figures, "figures"),
+        "Cancers missed at first": (each(missed_parts), "missed"),
+        "Routes": (each(routes), "routes"),
+        "Waiting times": (each(waiting), "waiting"),
+        "Queues by day": (each(backlogs), "backlog"),
+    }
+    links = "".join(f"<li>{what}: {download_html(*table)}</li>" for what, table in tables.items())
+    return f"<ul class='dk-keep'>{links}</ul>"
 
 
 def _today_first(found: Found) -> list[str]:

@@ -47,6 +47,10 @@ def sankey_html(flows: pd.DataFrame, title: str, per: float, unit: str) -> str:
     file = title.lower().replace(" ", "-").replace(":", "")
     back = len(drawn) - len(ahead)
     more = f" Ways back to an earlier stage, which only the table shows: {back}." if back else ""
+    if not len(table):
+        more += " Nobody is referred."
+    elif float(drawn.loc[~drawn["to"].isin(drawn["source"]), "people"].sum()) > per + 0.5:
+        more += " People who are referred again after they left are counted each time they leave."
     heads = {"source": "from", "target": "of them with a target condition"}
     return (
         f"<figure class='dk-chart dk-sankey'><div class='dk-scroll' tabindex='0' role='region' "
@@ -63,7 +67,7 @@ def _columns(flows: pd.DataFrame) -> dict[str, int]:
     onward: dict[str, list[str]] = {}
     for source, to in zip(flows["source"], flows["to"], strict=True):
         onward.setdefault(source, []).append(to)
-    order = _in_order("referral", onward)
+    order = _in_order(["referral", *onward], onward)
     column = dict.fromkeys(order, 0)
     for place in order:
         for to in onward.get(place, []):
@@ -73,7 +77,7 @@ def _columns(flows: pd.DataFrame) -> dict[str, int]:
     return {name: at if name in onward else last for name, at in column.items()}
 
 
-def _in_order(start: str, onward: dict[str, list[str]]) -> list[str]:
+def _in_order(starts: list[str], onward: dict[str, list[str]]) -> list[str]:
     """Places so that ways lead to later ones, but for those that close a loop (depth first; Tarjan, 1972)."""
     done: list[str] = []
     seen: set[str] = set()
@@ -85,7 +89,9 @@ def _in_order(start: str, onward: dict[str, list[str]]) -> list[str]:
                 visit(to)
         done.append(place)
 
-    visit(start)
+    for start in starts:
+        if start not in seen:
+            visit(start)
     return done[::-1]
 
 
