@@ -204,11 +204,12 @@ class ReferralPanel(Panel):
     def _begin(self) -> None:
         """Simulate what is set; what was under way ends."""
         opened, scenario, progress = self.opened, self.scenario, self.controls.progress
+        known = self.found.outcomes if self.found else None
 
         def work(speak: Speak) -> None:
             look(
                 opened, scenario, lambda found: speak(lambda: self._show(found)),
-                lambda done, of: speak(lambda: progress.set_trait("value", done / of)),
+                lambda done, of: speak(lambda: progress.set_trait("value", done / of)), known,
             )  # fmt: skip
 
         self._newest.begin(work)

@@ -91,15 +91,22 @@ def brought(content: bytes, size: int) -> Pathway:
 
 
 def look(
-    opened: Opened, scenario: Scenario, show: Callable[[Found], None], progress: Callable[[int, int], None]
+    opened: Opened,
+    scenario: Scenario,
+    show: Callable[[Found], None],
+    progress: Callable[[int, int], None],
+    known: Outcomes | None = None,
 ) -> None:
-    """Simulate a scenario: a few replications are shown at once, then all. Ends where `progress` raises."""
+    """Simulate a scenario: a few replications are shown at once, then all. Ends where `progress` raises.
+
+    Arms that a step does not move are taken from `known`, the outcomes before it.
+    """
     pathway, policy = scenario.pathway(opened.pathway), scenario.policy(opened.policy)
     loads: dict[str, pd.DataFrame] = {}
     for n in sorted({min(FIRST_LOOK, scenario.replications), scenario.replications}):
         outcomes = simulate(
             pathway, opened.run, policy, seed=scenario.seed, replications=n, arms=scenario.arms or None,
-            progress=progress,
+            progress=progress, known=known,
         )  # fmt: skip
         loads = loads or {arm: load(pathway, arm, opened.run, policy) for arm in outcomes.arms}
         show(Found(opened, scenario, outcomes, table(outcomes), loads, n == scenario.replications))
