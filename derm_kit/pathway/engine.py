@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from derm_kit.pathway.random_numbers import FIXED, LOGNORMAL, duration, uniform
+from derm_kit.pathway.events import plan_event, pop, push
+from derm_kit.pathway.open_hours import NO_TIME, finish, opening
+from derm_kit.pathway.random_numbers import drawn, number, person_key, uniform
 
 if TYPE_CHECKING:
     from derm_kit.pathway.plan import Plan
@@ -29,10 +31,6 @@ END_OF_DAY = 1 - 1e-6
 MOST_VISITS = 1_000
 GOES_ROUND = 1
 BACKLOG_IDS = 1 << 40
-ROW_BITS = 30
-"""Of a number in the heap: the row of the person whose turn it is; above it, how many were put there before."""
-NO_TIME = 1e-9
-"""Days (86 microseconds) that are rounding, not work left at closing."""
 CONDITION, CASE, UPTAKE, PROGRESS = range(4)
 SERVICE, _, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME, _ = range(8)
 """Of the numbers drawn for a visit: which is for what. Times have two, one after the other."""
@@ -40,6 +38,7 @@ SERVICE, _, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME, _ = range(8)
 PERSON = np.dtype(
     [
         ("person", np.int64),
+        ("own", np.uint64),  # the key of their random numbers
         ("referred", np.float64),
         ("joined", np.float64),  # the stage, the first time if rebooked
         ("queued", np.float64),  # the last time
@@ -60,86 +59,6 @@ PERSON = np.dtype(
     align=True,
 )
 """What is known of a person who is in the pathway, side by side in memory, as it is needed at the same time."""
-
-
-@njit(cache=True, nogil=True)
-def _push(times: Array, what: Array, size: int, time: float, row: int, before: int) -> None:
-    """Add to a binary heap by time; at the same time, who was put there first comes first."""
-    at, entry = size, before << ROW_BITS | row
-    while at > 0:
-        above = (at - 1) >> 1
-        if times[above] < time or (times[above] == time and what[above] < entry):
-            break
-        times[at], what[at] = times[above], what[above]
-        at = above
-    times[at], what[at] = time, entry
-
-
-@njit(cache=True, nogil=True)
-def _pop(times: Array, what: Array, size: int) -> int:
-    """Take the first of a heap of `size` away, and give its row."""
-    row = int(what[0] & ((1 << ROW_BITS) - 1))
-    last = size - 1
-    time, entry = times[last], what[last]
-    at = 0
-    while True:
-        below = 2 * at + 1
-        if below >= last:
-            break
-        if below + 1 < last and (
-            times[below + 1] < times[below] or (times[below + 1] == times[below] and what[below + 1] < what[below])
-        ):
-            below += 1
-        if time < times[below] or (time == times[below] and entry < what[below]):
-            break
-        times[at], what[at] = times[below], what[below]
-        at = below
-    times[at], what[at] = time, entry
-    return row
-
-
-@njit(cache=True, nogil=True)
-def _plan(
-    time: float, row: int, before: int, day: int, times: Array, what: Array, size: int, due: Array, people: Array
-) -> int:
-    """Put an event in today's heap (1 more there), or in a later day's list (0); after the last day it is left out."""
-    if time < day + 1:
-        _push(times, what, size, time, row, before)
-        return 1
-    on = int(time)
-    if on < due.size:
-        people["time"][row], people["order"][row], people["next"][row] = time, before, due[on]
-        due[on] = row
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _drawn(kind: int, a: float, b: float, c: float, key: np.uint64, person: int, tag: int) -> float:
-    """A time by the person's numbers at `tag` and, of the only kind that needs a second one, the next."""
-    u = uniform(key, person, tag) if kind != FIXED else 0.0
-    v = uniform(key, person, tag + 1) if kind == LOGNORMAL else 0.0
-    return duration(kind, a, b, c, u, v)
-
-
-@njit(cache=True, nogil=True)
-def _finish(time: float, work: float, opens: float, closes: float, open_days: Array) -> float:
-    """When `work` (days of opening hours) that may start at `time` is done."""
-    at = _opening(time, opens, closes, open_days)
-    while at - math.floor(at) + work > closes + NO_TIME:
-        work -= closes - (at - math.floor(at))
-        at = _opening(math.floor(at) + 1, opens, closes, open_days)
-    return at + work
-
-
-@njit(cache=True, nogil=True)
-def _opening(time: float, opens: float, closes: float, open_days: Array) -> float:
-    """The first moment from `time` on at which work goes on."""
-    day = math.floor(time)
-    at = time - day
-    while at >= closes - NO_TIME or (day < open_days.size and not open_days[day]):
-        day += 1
-        at = 0.0
-    return day + max(at, opens)
 
 
 @njit(cache=True, nogil=True)
@@ -185,6 +104,7 @@ def _replication(
     rows = max(1, arrivals.sum() + plan.backlog.sum())
     people = np.empty(rows + n_stages, PERSON)
     person, condition, case, priority = people["person"], people["condition"], people["case"], people["priority"]
+    own = people["own"]
     stage, phase, way, counted = people["stage"], people["phase"], people["way"], people["counted"]
     referred, joined, queued = people["referred"], people["joined"], people["queued"]
     left_by, total, behind = people["left_by"], people["total"], people["behind"]
@@ -234,7 +154,7 @@ def _replication(
             arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
         row = due[day]
         while row >= 0:
-            _push(heap_time, heap_what, n_heap, due_time[row], row, due_order[row])
+            push(heap_time, heap_what, n_heap, due_time[row], row, due_order[row])
             n_heap += 1
             row = due_next[row]
         tick, left, kept, used = 0, -1, 0, 0
@@ -261,15 +181,17 @@ def _replication(
                     short[s_short] -= 1
                     s, now = s_short, float(day)
                     person[row] = BACKLOG_IDS + n_backlog
+                    own[row] = person_key(key, person[row])
                     n_backlog += 1
                     priority[row], way[row] = plan.backlog_priority[s], 0
                     counted[row] = False
                 else:
                     now = arrival
                     person[row] = next_person
+                    own[row] = person_key(key, next_person)
                     next_person += 1
                     priority[row] = plan.referral_priority
-                    way[row] = 0 if plan.uptake >= 1 or uniform(key, person[row], UPTAKE) < plan.uptake else 1
+                    way[row] = 0 if plan.uptake >= 1 or number(own[row], UPTAKE) < plan.uptake else 1
                     s = plan.other_entry if way[row] else plan.entry
                     counted[row] = first_day <= day <= last_day
                     i_today += 1
@@ -277,14 +199,14 @@ def _replication(
                     if i_today < n_today:
                         step += steps[i_today]
                         arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
-                u = uniform(key, person[row], CONDITION)
+                u = number(own[row], CONDITION)
                 g = 0
                 while g < n_conditions - 1 and u >= plan.condition_until[g]:
                     g += 1
                 condition[row], case[row] = g, -1
                 if cases.size:
                     n_cases = case_from[g + 1] - case_from[g]
-                    case[row] = cases[case_from[g] + int(uniform(key, person[row], CASE) * n_cases)]
+                    case[row] = cases[case_from[g] + int(number(own[row], CASE) * n_cases)]
                 referred[row], left_by[row], total[row] = now, -1, 0
                 for other in range(n_stages):
                     times_at[row, other] = 0
@@ -300,7 +222,7 @@ def _replication(
                         tally.record_case[r, at] = case[row]
             elif n_heap:
                 now = heap_time[0]
-                row = _pop(heap_time, heap_what, n_heap)
+                row = pop(heap_time, heap_what, n_heap)
                 n_heap -= 1
                 if row >= rows:
                     s, action = row - rows, OPENS
@@ -346,17 +268,14 @@ def _replication(
                 now, action = day + END_OF_DAY, DONE
                 g, visit = condition[row], times_at[row, s] - 1
                 tag = (s * 32_768 + visit) * 8
-                if (
-                    plan.did_not_attend[s] > 0
-                    and uniform(key, person[row], 64 + tag + ATTENDS) < plan.did_not_attend[s]
-                ):
+                if plan.did_not_attend[s] > 0 and number(own[row], 64 + tag + ATTENDS) < plan.did_not_attend[s]:
                     if counted[row]:
                         tally.not_attended[r, s, g] += 1
                     action = LOST
-                    if uniform(key, person[row], 64 + tag + REBOOKS) < plan.rebooked[s]:
+                    if number(own[row], 64 + tag + REBOOKS) < plan.rebooked[s]:
                         phase[row] = REBOOKED
                         later = now + max(1, plan.rebooked_days[s] - plan.lead_days[s])
-                        n_heap += _plan(later, row, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                        n_heap += plan_event(later, row, n_pushed, day, heap_time, heap_what, n_heap, due, people)
                         n_pushed += 1
                         continue
             else:
@@ -386,12 +305,14 @@ def _replication(
                             break
                         action = OPENS
                     else:
-                        work = _drawn(
+                        work = drawn(
                             plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
-                            key, person[row], tag + SERVICE,
+                            own[row], tag + SERVICE,
                         )  # fmt: skip
                         if work > 0:
-                            n_heap += _plan(now + work, row, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                            n_heap += plan_event(
+                                now + work, row, n_pushed, day, heap_time, heap_what, n_heap, due, people
+                            )
                             n_pushed += 1
                             break
                         action = DONE
@@ -403,11 +324,11 @@ def _replication(
                     while waiting[s] > 0 and busy[s] < plan.servers[s]:
                         opens = now
                         if not always[s]:
-                            opens = _opening(now, plan.opens[s], plan.closes[s], plan.open_days[s])
+                            opens = opening(now, plan.opens[s], plan.closes[s], plan.open_days[s])
                         if opens > now:
                             if not opening_due[s]:
                                 opening_due[s] = True
-                                n_heap += _plan(
+                                n_heap += plan_event(
                                     opens, rows + s, n_pushed, day, heap_time, heap_what, n_heap, due, people
                                 )
                                 n_pushed += 1
@@ -422,9 +343,9 @@ def _replication(
                         waiting[s] -= 1
                         busy[s] += 1
                         tag = (s * 32_768 + times_at[other, s] - 1) * 8 + 64
-                        work = _drawn(
+                        work = drawn(
                             plan.time_kind[s], plan.time_a[s], plan.time_b[s], plan.time_c[s],
-                            key, person[other], tag + SERVICE,
+                            own[other], tag + SERVICE,
                         )  # fmt: skip
                         if counted[other]:
                             wait = now - joined[other]
@@ -435,8 +356,8 @@ def _replication(
                             tally.busy_days[r, s] += work
                         ends = now + work
                         if not always[s]:
-                            ends = _finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
-                        n_heap += _plan(ends, other, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                            ends = finish(now, work, plan.opens[s], plan.closes[s], plan.open_days[s])
+                        n_heap += plan_event(ends, other, n_pushed, day, heap_time, heap_what, n_heap, due, people)
                         n_pushed += 1
                     if action == OPENS:
                         break
@@ -452,7 +373,7 @@ def _replication(
                     if plan.reads[s] == BY_POLICY:
                         out = plan.of_disposition[s, disposition[case[row]]]
                     elif plan.reads[s] == BY_CONDITION:
-                        u = uniform(key, person[row], (s * 32_768 + times_at[row, s] - 1) * 8 + 64 + OUTCOME)
+                        u = number(own[row], (s * 32_768 + times_at[row, s] - 1) * 8 + 64 + OUTCOME)
                         while out < n_outcomes - 1 and u >= plan.outcome_until[s, g, out]:
                             out += 1
                     to = plan.to[way[row], s, out]
@@ -496,26 +417,28 @@ def _replication(
                         tally.found_days[r, again, g] += took
                         tally.found_delay[r, again, min(bins - 1, int(took * plan.units_per_day))] += 1
                         chance = 1 - (1 - plan.progression[g]) ** (took / 30)
-                        if uniform(key, person[row], PROGRESS) < chance:
+                        if number(own[row], PROGRESS) < chance:
                             tally.advanced[r, again, g] += 1
                 elif plan.target[g] and left_by[row] < 0:
                     left_by[row] = e
                     if counted[row]:
                         tally.missed[r, e, g] += 1
-                    if uniform(key, person[row], 8 * e + 8_000_000_000 + RETURNS) < plan.return_share[e, g]:
+                    if number(own[row], 8 * e + 8_000_000_000 + RETURNS) < plan.return_share[e, g]:
                         back = True
                 if records and counted[row]:
                     at = person[row] - first_counted
                     tally.record_exit[r, at], tally.record_left[r, at] = e, now
                 if back:
-                    returns = now + _drawn(
+                    returns = now + drawn(
                         plan.return_kind[e], plan.return_a[e], plan.return_b[e], plan.return_c[e],
-                        key, person[row], 8 * e + 8_000_000_000 + RETURN_TIME,
+                        own[row], 8 * e + 8_000_000_000 + RETURN_TIME,
                     )  # fmt: skip
                     stage[row], phase[row] = plan.return_to[e], RETURNING
                     if plan.return_priority[e] >= 0:
                         priority[row] = plan.return_priority[e]
-                    n_heap += _plan(max(returns, now), row, n_pushed, day, heap_time, heap_what, n_heap, due, people)
+                    n_heap += plan_event(
+                        max(returns, now), row, n_pushed, day, heap_time, heap_what, n_heap, due, people
+                    )
                     n_pushed += 1
                     break
                 if counted[row]:

@@ -81,11 +81,13 @@ def simulate(
     works = _works(pathway, run, policy, chosen, seed, replications, records, bootstrap)
     found = {arm: known.arms[arm] for arm, work in works.items() if known and _same(known.arms.get(arm), work)}
     anew = tuple(work for arm, work in works.items() if arm not in found)
+    if progress:
+        progress(replications * len(found), replications * len(works))
     if executor:
-        done = _together(executor, anew, replications, progress)
+        done = _together(executor, anew, replications, len(found), progress)
     else:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            done = _together(threads, anew, replications, progress)
+            done = _together(threads, anew, replications, len(found), progress)
     for arm, parts in done.items():
         found[arm] = joined([outcome for _, outcome in sorted(parts, key=lambda one: one[0])], works[arm].fingerprint)
     if not pathway.reads_policy:
@@ -159,7 +161,11 @@ def _fingerprint(
 
 
 def _together(
-    executor: Executor, works: tuple[Work, ...], replications: int, progress: Callable[[int, int], None] | None
+    executor: Executor,
+    works: tuple[Work, ...],
+    replications: int,
+    known: int,
+    progress: Callable[[int, int], None] | None,
 ) -> dict[str, list[tuple[int, ArmOutcomes]]]:
     """Outcomes of each arm with the first replication of each piece; all arms grow together."""
     pieces = [range(at, min(at + CHUNK, replications)) for at in range(0, replications if works else 0, CHUNK)]
@@ -167,7 +173,7 @@ def _together(
         executor.submit(simulate_piece, works, piece): piece for piece in pieces
     }
     done: dict[str, list[tuple[int, ArmOutcomes]]] = {}
-    n_done = 0
+    n_done = replications * known
     try:
         for future in as_completed(futures):
             piece = futures[future]
@@ -175,7 +181,7 @@ def _together(
                 done.setdefault(arm, []).append((piece.start, outcomes))
             n_done += len(piece) * len(works)
             if progress:
-                progress(n_done, replications * len(works))
+                progress(n_done, replications * (known + len(works)))
     finally:
         for future in futures:
             future.cancel()
