@@ -48,6 +48,20 @@ def section(title: str, *children: w.Widget) -> w.VBox:
     return box
 
 
+def second_button(words: str) -> w.Button:
+    """A button beside the one that matters."""
+    button = w.Button(description=words)
+    button.add_class("dk-second")
+    return button
+
+
+def named_box(name: str, *children: w.Widget) -> w.VBox:
+    """A box with a class of the page's style."""
+    box = w.VBox(children)
+    box.add_class(name)
+    return box
+
+
 def notice_html(kind: str, text: str, *more: str) -> str:
     """A box with a word for its kind: info, warning, error or success. Screen readers are told of errors at once."""
     role = "alert" if kind == "error" else "status"

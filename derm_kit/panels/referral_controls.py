@@ -9,7 +9,7 @@ import ipywidgets as w
 from derm_kit.lesions import FLAGGED, LesionType
 from derm_kit.panels.dropzone import DropZone
 from derm_kit.panels.inputs import Address, Keeper, NumberSlider, ThresholdSlider
-from derm_kit.panels.parts import page, section
+from derm_kit.panels.parts import named_box, page, second_button, section
 from derm_kit.panels.referral_setting import HIGHEST_SEED, Opened
 from derm_kit.pathway.definition import presets
 from derm_kit.pathway.scenario import MOST_SLOTS, Scenario
@@ -45,22 +45,22 @@ class Controls:
         )  # fmt: skip
         self.about = w.HTML()
         self.arms: dict[str, w.Checkbox] = {}
-        self.arms_box = _box("dk-arms-choice")
+        self.arms_box = named_box("dk-arms-choice")
         self.per_week = NumberSlider(label="Referrals", unit="a week")
         self.uptake = NumberSlider(label="Uptake of a new arm", unit="per cent of people", max=100.0, most=100.0)
         self.groups: dict[str, NumberSlider] = {}
         self.slots: dict[str, NumberSlider] = {}
-        self.people_box, self.clinics_box = _box("dk-numbers"), _box("dk-numbers")
+        self.people_box, self.clinics_box = named_box("dk-numbers"), named_box("dk-numbers")
         self.thresholds = {kind: ThresholdSlider(label=kind.label) for kind in FLAGGED}
         self.margin = NumberSlider(
             label="Second read near a threshold", unit="per cent below it", max=95.0, most=99.0, step=5.0
         )
-        self.policy_box = _box("dk-numbers", *self.thresholds.values(), self.margin)
+        self.policy_box = named_box("dk-numbers", *self.thresholds.values(), self.margin)
         self.replications = w.Dropdown(options=REPLICATIONS, value=200, description="Simulated years")
         self.seed = w.BoundedIntText(min=0, max=HIGHEST_SEED, value=1, description="Seed")
-        self.back = second("Back to the pathway as it is")
+        self.back = second_button("Back to the pathway as it is")
         self.progress = w.FloatProgress(min=0, max=1, description="Simulating")
-        self.cancel = second("Stop")
+        self.cancel = second_button("Stop")
         self.working = w.HBox([self.progress, self.cancel])
         self.working.add_class("dk-working")
         self.under_way = False
@@ -70,8 +70,8 @@ class Controls:
         self.name = w.Text(description="Name", placeholder="for example: two more clinics", continuous_update=False)
         self.keep = w.Button(description="Keep this scenario")
         self.kept = w.SelectMultiple(description="Compare", rows=5)
-        self.open_kept = second("Open the first chosen")
-        self.make_files = second("Make files of the tables (CSV)")
+        self.open_kept = second_button("Open the first chosen")
+        self.make_files = second_button("Make files of the tables (CSV)")
         self.address, self._keeper = Address(), Keeper()
         self.kept_told = w.HTML()
         self.shown = {name: w.HTML() for name in SHOWN}
@@ -86,7 +86,7 @@ class Controls:
             section("People", self.people_box),
             section("Policy", policy, self.policy_box),
             section("Clinics", self.clinics_box, self.back),
-            section("Simulation", _box("dk-numbers", self.replications, self.seed)),
+            section("Simulation", named_box("dk-numbers", self.replications, self.seed)),
         ])  # fmt: skip
         right = w.VBox([
             section("What would follow", shown["headline"], self.working),
@@ -112,7 +112,7 @@ class Controls:
             section("Load on each stage", shown["load"]),
             section("Cost and staff time", shown["costs"]),
             *more,
-            section("Scenarios", _box("dk-numbers", self.name), self.keep, _box("dk-numbers", self.kept),
+            section("Scenarios", named_box("dk-numbers", self.name), self.keep, named_box("dk-numbers", self.kept),
                     self.open_kept, self.kept_told, shown["kept"]),
             section("What these figures rest on", shown["remarks"], self.make_files, shown["files"]),
         )  # fmt: skip
@@ -244,16 +244,3 @@ def _range(slider: NumberSlider, value: float, times: float, highest: float = 1e
 
 def _moved(slider: NumberSlider) -> bool:
     return abs(slider.value - slider.as_it_is) > 1e-9
-
-
-def second(words: str) -> w.Button:
-    """A button beside the one that matters."""
-    button = w.Button(description=words)
-    button.add_class("dk-second")
-    return button
-
-
-def _box(name: str, *children: w.Widget) -> w.VBox:
-    box = w.VBox(children)
-    box.add_class(name)
-    return box

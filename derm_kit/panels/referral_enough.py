@@ -6,8 +6,8 @@ import ipywidgets as w
 
 from derm_kit.errors import DermKitError
 from derm_kit.panels.newest import Newest, Speak
-from derm_kit.panels.parts import Panel, guarded, notice_html, section
-from derm_kit.panels.referral_controls import choose_from, second
+from derm_kit.panels.parts import Panel, guarded, notice_html, second_button, section
+from derm_kit.panels.referral_controls import choose_from
 from derm_kit.panels.referral_setting import Opened
 from derm_kit.panels.tables import table_html
 from derm_kit.pathway.capacity import enough_slots
@@ -26,7 +26,7 @@ class EnoughPart(Panel):
         self.clock = w.Dropdown(description="To hold")
         self.target = w.BoundedFloatText(min=1, max=100, step=1, value=80, description="Per cent within")
         self.find = w.Button(description="How many slots do I need?")
-        self.stop = second("Stop")
+        self.stop = second_button("Stop")
         self.shown = w.HTML()
         self._opened: Opened | None = None
         self._scenario = Scenario()

@@ -57,11 +57,6 @@ class WorthPart(Panel):
         """The part of the page."""
         return section("Value for money", self.view)
 
-    @property
-    def model(self) -> Model | None:
-        """The model of the last whole simulation, where its pathway has economics."""
-        return self._model
-
     def show(self, found: Found) -> None:
         """Take another simulation; draws of the one before are forgotten."""
         self._stopped.set()

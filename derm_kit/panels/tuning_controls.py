@@ -6,7 +6,7 @@ import ipywidgets as w
 
 from derm_kit.lesions import FLAGGED, LESION_TYPES, LesionType
 from derm_kit.panels.inputs import Address, Keeper, Picker, ThresholdSlider
-from derm_kit.panels.parts import page, section
+from derm_kit.panels.parts import named_box, page, second_button, section
 from derm_kit.panels.tuning_figures import still
 from derm_kit.panels.tuning_setting import BENIGN_FLAGGED, HIGHEST_HARM, MISTAKES, PRESETS, REVIEWED, Setting
 from derm_kit.triage.guarantee import METHODS
@@ -40,12 +40,12 @@ class Controls:
             description="Preset",
         )
         self.find = w.Button(description="Find the safest thresholds")
-        self.undo, self.redo = _second("Undo"), _second("Redo")
-        self.back = _second("Back to the policy in force")
+        self.undo, self.redo = second_button("Undo"), second_button("Redo")
+        self.back = second_button("Back to the policy in force")
         self.grouping = w.Dropdown(description="By")
         self.curve_of = w.Dropdown(description="Curves of")
         self.every_rate = w.Checkbox(description="Show every rate and likelihood ratio", indent=False)
-        self.make_files = _second("Make files of the tables (CSV)")
+        self.make_files = second_button("Make files of the tables (CSV)")
         self.picker, self.address, self._keeper = Picker(), Address(), Keeper()
         self.shown = {name: w.HTML() for name in SHOWN}
 
@@ -57,7 +57,9 @@ class Controls:
             "What to hold",
             self.preset,
             w.HTML("<p>Sensitivity to hold, in per cent; 0 leaves a type as it is.</p>"),
-            _box("dk-slider-targets", *self.targets.values(), self.confidence, self.within, self.method, self.cancers),
+            named_box(
+                "dk-slider-targets", *self.targets.values(), self.confidence, self.within, self.method, self.cancers
+            ),
             self.find,
             shown["guarantees"],
         )
@@ -91,7 +93,7 @@ class Controls:
         )  # fmt: skip
 
     def _by_type(self) -> w.Widget:
-        fields = _box("dk-slider-many", *self.shares.values())
+        fields = named_box("dk-slider-many", *self.shares.values())
         fields.layout.display = "none"
         by_type = w.Checkbox(description="Say it by lesion type", indent=False)
         for share in self.shares.values():
@@ -101,7 +103,7 @@ class Controls:
         return w.VBox([by_type, w.VBox([hint, fields])])
 
     def _weights(self) -> w.Widget:
-        return w.VBox([_box("dk-slider-many", *self.harms.values()), self.harm_source])
+        return w.VBox([named_box("dk-slider-many", *self.harms.values()), self.harm_source])
 
     def offer(self, types: tuple[LesionType, ...], groupings: tuple[str, ...]) -> None:
         """Only what the scores at hand allow: sliders and curves of `types`, groups by `groupings`."""
@@ -137,15 +139,3 @@ def _mistake(name: str) -> str:
     if name == BENIGN_FLAGGED:
         return "A benign lesion flagged"
     return "A case in clinician review" if name == REVIEWED else f"{LesionType(name).label} not flagged"
-
-
-def _second(words: str) -> w.Button:
-    button = w.Button(description=words)
-    button.add_class("dk-second")
-    return button
-
-
-def _box(name: str, *children: w.Widget) -> w.VBox:
-    box = w.VBox(children)
-    box.add_class(name)
-    return box

@@ -444,7 +444,6 @@ def _replication(
                 if counted[row]:
                     n_open -= 1
                     tally.ended[r, e, g] += 1
-                    tally.in_pathway_days[r] += now - referred[row]
                 person[row] = -1
                 free[n_free] = row
                 n_free += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
 
 from derm_kit.errors import DermKitError, PathwayError
@@ -88,13 +88,6 @@ class Scenario:
                 value=text[:80],
                 next_step="Open the page without it: it starts with the pathway as it is.",
             ) from None
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything differs from the pathway and the policy as they are."""
-        plain = Scenario()
-        ignored = ("replications", "seed", "arms")
-        return any(getattr(self, f.name) != getattr(plain, f.name) for f in fields(self) if f.name not in ignored)
 
     def people(self, of: Pathway) -> float:
         """People referred in all replications of all arms that are simulated, at the mean."""

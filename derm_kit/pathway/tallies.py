@@ -45,7 +45,6 @@ class Tally(NamedTuple):
     advanced: Ints  # R, 2, G: found at a later stage of disease
     ended: Ints  # R, E, G: the exit by which each was out at the end
     still_in: Ints  # R, S, G
-    in_pathway_days: Floats  # R: sum over those who ended
     record_referred: Floats  # R, N (or 0): time in days from the first simulated day
     record_condition: npt.NDArray[np.int16]
     record_case: npt.NDArray[np.int32]
@@ -76,8 +75,7 @@ def empty_tally(
     return Tally(
         ints(g), ints(s, g), ints(s, k, g), ints(s, g), ints(s, g), floats(s), ints(s), ints(s, BINS), ints(s), ints(s),
         floats(s), ints(days, s), ints(c, BINS), ints(c), ints(c), ints(c), ints(e, g), ints(2, g), floats(2, g),
-        ints(2, BINS),
-        ints(2, g), ints(e, g), ints(s, g), floats(),
+        ints(2, BINS), ints(2, g), ints(e, g), ints(s, g),
         np.full((r, recorded), -1.0), np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1, np.int32),
         np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1.0), np.full((r, recorded, s), -1.0),
     )  # fmt: skip
