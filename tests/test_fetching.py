@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -75,15 +77,18 @@ def test_a_stopped_fetch_keeps_what_came_and_goes_on(folder: Path, monkeypatch: 
 def test_what_was_fetched_earlier_keeps_its_attribution(folder: Path):
     ids = list(known())
     came: list[int] = []
-    with standing_in(known()) as archive:
+
+    async def fetched(archive: str, wanted: list[str]) -> FetchPart:
+        part = FetchPart(archive, wanted=lambda: wanted, then=lambda: came.append(len(list(folder.glob("*.jpg")))))
+        for step in (part.look, part.fetch):
+            step()
+            await asyncio.to_thread(part.wait)
+        await asyncio.sleep(0)
+        return part
+
+    with standing_in(known()) as archive, ThreadPoolExecutor(1) as kernel:
         for wanted in (ids[:3], ids[2:5]):
-            part = FetchPart(
-                archive, wanted=lambda wanted=wanted: wanted, then=lambda: came.append(len(list(folder.glob("*.jpg"))))
-            )
-            part.look()
-            part.wait()
-            part.fetch()
-            part.wait()
+            part = kernel.submit(asyncio.run, fetched(archive, wanted)).result()
     assert "Fetched 2 pictures" in part.notice.value, "one of the three was here"
     assert came == [3, 5]
     with (folder / "metadata.csv").open(newline="") as file:
