@@ -211,27 +211,35 @@ def test_priorities_and_carve_out_person_by_person(released, kept_for, lead_days
         assert tally.slots_offered[0, 1] == (slots + kept)[:n].sum()
 
 
-def opening_minutes(time, opens, closes, weekdays):
-    """Minutes of work that lie between the start of DAYS[0] and `time` (days)."""
+def opening_minutes(time, opens, closes, weekdays, holidays):
+    """Minutes of work that lie between the start of DAYS[0] and `time` (days); none on `holidays`."""
+    is_open = [day.weekday() in weekdays and str(day) not in holidays for day in DAYS]
     whole = math.floor(time)
     session = (closes - opens) * 60
-    past = sum(DAYS[day].weekday() in weekdays for day in range(whole)) * session
+    past = sum(is_open[:whole]) * session
     within = min(max((time - whole) * MINUTES_A_DAY - opens * 60, 0), session)
-    return past + within * (DAYS[whole].weekday() in weekdays)
+    return past + within * is_open[whole]
 
 
 @pytest.mark.parametrize("servers", [1, 3])
+@pytest.mark.parametrize("open_on_holidays", [True, False])
 @pytest.mark.parametrize("minutes", [{"mean": 17}, {"distribution": "uniform", "low": 5, "high": 200}, {"mean": 30}])
-def test_open_hours_over_nights_and_weekends(servers, minutes):
+def test_open_hours_over_nights_weekends_and_holidays(servers, open_on_holidays, minutes):
     """The same queue in minutes of opening time only, by a second event loop: who arrives at night is served by
     priority at opening, and work that closing breaks off goes on afterwards.
     """
-    opens, closes, weekdays = 9, 13, {0, 2, 4}
+    hours = 9, 13, {0, 2, 4}, () if open_on_holidays else HOLIDAYS
     names = ("urgent", "routine")
     of = january(
         {
             "sort": sorting({n: {n: 1} for n in names}, {n: {"to": "desk", "priority": n} for n in names}),
-            "desk": desk(servers, minutes, open_hours=(opens, closes), open_days=("mon", "wed", "fri")),
+            "desk": desk(
+                servers,
+                minutes,
+                open_hours=hours[:2],
+                open_days=("mon", "wed", "fri"),
+                open_on_holidays=open_on_holidays,
+            ),
         },
         priorities=names,
         conditions={"urgent": {"share": 0.3}, "routine": {"share": 0.7}},
@@ -244,9 +252,9 @@ def test_open_hours_over_nights_and_weekends(servers, minutes):
     key = _key(seed=4)
     low, high = (minutes["mean"],) * 2 if "mean" in minutes else (minutes["low"], minutes["high"])
     work = [low + (high - low) * uniform(key, i, _service_tag(stage=1)) for i in range(people)]
-    joined = [opening_minutes(t, opens, closes, weekdays) for t in tally.record_referred[0, :people]]
+    joined = [opening_minutes(t, *hours) for t in tally.record_referred[0, :people]]
     wanted = _served(joined, tally.record_condition[0, :people], work, servers)
-    found = [opening_minutes(t - 1e-7, opens, closes, weekdays) for t in tally.record_seen[0, :people, 1]]
+    found = [opening_minutes(t - 1e-7, *hours) for t in tally.record_seen[0, :people, 1]]
     assert found == pytest.approx(wanted, abs=1e-3)
     assert tally.busy_days[0, 1] * MINUTES_A_DAY == pytest.approx(sum(work))
 

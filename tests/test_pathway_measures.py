@@ -13,6 +13,7 @@ from derm_kit.pathway.outcomes import Outcomes
 from derm_kit.pathway.simulation import simulate
 from derm_kit.pathway.words import figures_of, headline, key_figures, remarks, said, unsourced_inputs
 from derm_kit.triage.policy import TriagePolicy
+from tests.pathways import clinic, pathway, sorting
 
 SKIN = Pathway.read("skin-usc")
 
@@ -77,6 +78,26 @@ def test_who_goes_into_a_stage_comes_out_of_it_or_is_still_there(skin: Outcomes)
             if stage != "clinic" and stage in into:  # people who are referred again come to the clinic
                 still = tally.still_in[:, s].sum(axis=1).mean()
                 assert out[stage] + still == pytest.approx(into[stage], abs=1e-6)
+
+
+def test_routes_below_full_uptake_are_those_of_both_ways():
+    """Who does not take the arm up goes where today's route leads, at the stages that both share as well."""
+    shares = {"all": {"worried": 0.5, "well": 0.5}}
+    of = pathway(
+        {"gp": sorting(shares, {"worried": "clinic", "well": "out"}), "clinic": clinic(100), "AI": clinic(100)},
+        arms={
+            "today": {"entry": "gp", "today": True},
+            "new": {"entry": "gp", "routes": {"gp": {"worried": "AI"}}, "uptake": 0.3},
+        },
+    )
+    found = routes(simulate(of, replications=40), "new").set_index(["source", "outcome", "to"])["people"]
+    referred = found["referral", "referred", "gp"]
+    assert found["gp", "worried", "AI"] == pytest.approx(0.15 * referred, rel=0.05)
+    assert found["gp", "worried", "clinic"] == pytest.approx(0.35 * referred, rel=0.05)
+    assert found["gp", "worried", "AI"] == found["AI", "seen", "out"]
+    assert found["gp", "worried", "clinic"] == found["clinic", "seen", "out"]
+    assert found["gp", "well", "out"] == pytest.approx(0.5 * referred, rel=0.05)
+    assert found.index.is_unique
 
 
 def test_shares_seen_within_a_time_rise_to_one(skin: Outcomes):

@@ -381,6 +381,7 @@ def _replication(
                         priority[row] = plan.priority[way[row], s, out]
                     if counted[row]:
                         tally.flow[r, s, out, g] += 1
+                        tally.flow_today[r, s, out, g] += way[row]
                         if plan.kind[s] == SLOTS:
                             wait = math.floor(now) - math.floor(joined[row])
                             tally.wait_days[r, s] += wait

@@ -91,21 +91,26 @@ def missed_parts(outcomes: Outcomes, arm: str) -> pd.DataFrame:
 def routes(outcomes: Outcomes, arm: str) -> pd.DataFrame:
     """Where people go in a year, at the mean: the flows of a Sankey diagram.
 
-    Columns: source (stage or "referral"), outcome, to, people, target (how many of them have a target condition).
+    Columns: source (stage or "referral"), outcome, to, people, target (how many of them have a target condition). Of
+    people who did not take the arm up it shows where today's routes led them.
     """
     from derm_kit.pathway.graph import REFERRAL, ways
 
     pathway, tally = outcomes.pathway, outcomes.arms[arm].tally
     target = np.array([condition.target for condition in pathway.conditions.values()])
+    arms = pathway.arms[arm], pathway.arms[pathway.today]
+    flows = [flow.mean(axis=0) for flow in (tally.flow - tally.flow_today, tally.flow_today)]
     rows: list[tuple[str, str, str, Floats]] = []
     for s, (name, stage) in enumerate(pathway.stages.items()):
         rows.append((REFERRAL, "referred", name, tally.entered[:, s].mean(axis=0)))
-        for k, (outcome, route) in enumerate(ways(pathway, pathway.arms[arm], name).items()):
-            rows.append((name, outcome, route.to, tally.flow[:, s, k].mean(axis=0)))
+        for own, flow in zip(arms, flows, strict=True):
+            for k, (outcome, route) in enumerate(ways(pathway, own, name).items()):
+                rows.append((name, outcome, route.to, flow[s, k]))
         if isinstance(stage, SlotsStage) and stage.lost_to:
             rows.append((name, "did not attend", stage.lost_to, tally.lost[:, s].mean(axis=0)))
     counted = [(*row[:3], float(row[3].sum()), float(row[3][target].sum())) for row in rows if row[3].sum() > 0]
-    return pd.DataFrame(counted, columns=["source", "outcome", "to", "people", "target"])
+    table = pd.DataFrame(counted, columns=["source", "outcome", "to", "people", "target"])
+    return table.groupby(["source", "outcome", "to"], sort=False, as_index=False).sum()
 
 
 def waiting(outcomes: Outcomes, arm: str) -> pd.DataFrame:

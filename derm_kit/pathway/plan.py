@@ -183,9 +183,10 @@ def _capacity(pathway: Pathway, arm: Arm, days: list[date]) -> dict[str, Any]:
     found |= {name: np.zeros(n, np.int64) for name in whole}
     found |= {name: np.zeros(n) for name in ("did_not_attend", "rebooked", "opens", "time_a", "time_b", "time_c")}
     found["closes"] = np.ones(n)
+    holidays = frozenset(pathway.calendar.holidays)
     for s, (name, stage) in enumerate(pathway.stages.items()):
         if isinstance(stage, SlotsStage):
-            closed = frozenset() if stage.open_on_holidays else frozenset(pathway.calendar.holidays)
+            closed = frozenset() if stage.open_on_holidays else holidays
             found["slots"][s] = slots_on(arm.slots.get(name, stage.slots), days, closed)
             if stage.carve_out:
                 found["kept"][s] = slots_on(stage.carve_out.slots, days, closed)
@@ -199,7 +200,8 @@ def _capacity(pathway: Pathway, arm: Arm, days: list[date]) -> dict[str, Any]:
         elif isinstance(stage, ServersStage):
             found["servers"][s] = arm.servers.get(name, stage.servers)
             found["opens"][s], found["closes"][s] = stage.open_hours[0] / 24, stage.open_hours[1] / 24
-            found["open_days"][s] = [WEEKDAYS[day.weekday()] in stage.open_days for day in days]
+            closed = frozenset() if stage.open_on_holidays else holidays
+            found["open_days"][s] = slots_on(dict.fromkeys(stage.open_days, 1), days, closed)
             _time(found, "time", s, stage.service_minutes, MINUTES_A_DAY)
         elif isinstance(stage, DelayStage):
             _time(found, "time", s, stage.delay_days, 1)

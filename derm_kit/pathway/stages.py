@@ -149,7 +149,7 @@ class ServersStage(_Stage):
     """Desks or machines that serve one person at a time, in continuous time.
 
     In the order of priority, then of joining; nobody is interrupted. `open_hours` are those of the day's clock in which
-    work goes on; what is not finished at closing goes on at the next opening.
+    work goes on; what is not finished at closing goes on at the next opening. Closed on the calendar's holidays.
     """
 
     kind: Literal["servers"]
@@ -157,6 +157,7 @@ class ServersStage(_Stage):
     service_minutes: Time
     open_hours: tuple[Hour, Hour] = (0, 24)
     open_days: tuple[Weekday, ...] = WEEKDAYS
+    open_on_holidays: StrictBool = False
 
     @model_validator(mode="after")
     def _opens(self) -> Self:

@@ -25,6 +25,7 @@ class Tally(NamedTuple):
     referred: Ints  # R, G
     entered: Ints  # R, S, G
     flow: Ints  # R, S, K, G: visits that ended with an outcome
+    flow_today: Ints  # R, S, K, G: those of them by people who follow today's routes in another arm
     not_attended: Ints  # R, S, G
     lost: Ints  # R, S, G: not rebooked either
     wait_days: Floats  # R, S: sum of waits from joining to being seen
@@ -73,9 +74,9 @@ def empty_tally(
         return np.zeros((r, *shape), np.float64)
 
     return Tally(
-        ints(g), ints(s, g), ints(s, k, g), ints(s, g), ints(s, g), floats(s), ints(s), ints(s, BINS), ints(s), ints(s),
-        floats(s), ints(days, s), ints(c, BINS), ints(c), ints(c), ints(c), ints(e, g), ints(2, g), floats(2, g),
-        ints(2, BINS), ints(2, g), ints(e, g), ints(s, g),
+        ints(g), ints(s, g), ints(s, k, g), ints(s, k, g), ints(s, g), ints(s, g), floats(s), ints(s), ints(s, BINS),
+        ints(s), ints(s), floats(s), ints(days, s), ints(c, BINS), ints(c), ints(c), ints(c), ints(e, g), ints(2, g),
+        floats(2, g), ints(2, BINS), ints(2, g), ints(e, g), ints(s, g),
         np.full((r, recorded), -1.0), np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1, np.int32),
         np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1.0), np.full((r, recorded, s), -1.0),
     )  # fmt: skip
