@@ -12,7 +12,7 @@ from scipy import stats
 
 from derm_kit.pathway.engine import END_OF_DAY
 from derm_kit.pathway.quantities import Duration
-from derm_kit.pathway.random_numbers import TIME_KINDS, duration, uniform
+from derm_kit.pathway.random_numbers import TIME_KINDS, duration, normal_quantile, uniform
 from derm_kit.pathway.simulation import simulate
 from tests.pathways import (
     JANUARY_ONLY,
@@ -387,8 +387,7 @@ DURATIONS = {
 def test_durations_have_their_distribution(name):
     given, wanted = DURATIONS[name]
     time = Duration(distribution=name, **given)
-    u, v = numbers(np.arange(N), 64), numbers(np.arange(N), 65)
-    drawn = np.array([duration(TIME_KINDS.index(name), *time.parameters, *pair) for pair in zip(u, v, strict=True)])
+    drawn = np.array([duration(TIME_KINDS.index(name), *time.parameters, u) for u in numbers(np.arange(N), 64)])
     assert stats.kstest(drawn, wanted.cdf).pvalue > 1e-4
     assert abs(drawn.mean() - wanted.mean()) < 4 * wanted.std() / math.sqrt(N)
     assert time.expected == pytest.approx(wanted.mean())
@@ -397,11 +396,18 @@ def test_durations_have_their_distribution(name):
 
 
 def test_fixed_times_do_not_vary_and_extremes_stay_finite():
-    assert duration(TIME_KINDS.index("fixed"), 2.5, 0.0, 0.0, 0.9, 0.1) == 2.5
+    assert duration(TIME_KINDS.index("fixed"), 2.5, 0.0, 0.0, 0.9) == 2.5
     most = 1 - 2.0**-53
     for kind, name in enumerate(TIME_KINDS):
         for u in (0.0, most):
-            assert 0 <= duration(kind, 1.0, 2.0, 3.0, u, u) < 1e9, name
+            assert 0 <= duration(kind, 1.0, 2.0, 3.0, u) < 1e9, name
+
+
+def test_normal_quantiles_are_those_of_scipy():
+    u = np.concatenate([np.linspace(0, 1, 20_001)[1:-1], 10.0 ** -np.arange(1, 16), [2.0**-53, 2.0**-30]])
+    assert [normal_quantile(x) for x in u] == pytest.approx(stats.norm.ppf(u + 2.0**-54), rel=1e-6, abs=1e-7)
+    assert normal_quantile(0.0) == pytest.approx(stats.norm.ppf(2.0**-54), rel=1e-6)
+    assert normal_quantile(1 - 2.0**-53) == pytest.approx(-stats.norm.ppf(2.0**-54), rel=1e-6)
 
 
 def test_arrivals_are_poisson_by_the_day_and_even_over_the_hours():

@@ -38,7 +38,7 @@ def test_mean_waits_of_a_network_as_peers_have_them(our_waits, peer):
         assert abs(ours - mean) < 4 * both
 
 
-SEED, STAGE_TAGS, VISIT_TAGS, FIRST_TAG, OUTCOME = 5, 8 * 32_768, 8, 64, 2
+SEED, STAGE_TAGS, VISIT_TAGS, FIRST_TAG, OUTCOME = 5, 8 * 32_768, 8, 64, 1
 
 
 def drawn(person, stage, visit, what):

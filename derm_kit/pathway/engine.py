@@ -32,8 +32,8 @@ MOST_VISITS = 1_000
 GOES_ROUND = 1
 BACKLOG_IDS = 1 << 40
 CONDITION, CASE, UPTAKE, PROGRESS = range(4)
-SERVICE, _, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME, _ = range(8)
-"""Of the numbers drawn for a visit: which is for what. Times have two, one after the other."""
+SERVICE, OUTCOME, ATTENDS, REBOOKS, RETURNS, RETURN_TIME = range(6)
+"""Of the eight numbers that a visit may draw: which is for what."""
 
 PERSON = np.dtype(
     [
@@ -381,7 +381,8 @@ def _replication(
                         priority[row] = plan.priority[way[row], s, out]
                     if counted[row]:
                         tally.flow[r, s, out, g] += 1
-                        tally.flow_today[r, s, out, g] += way[row]
+                        if way[row]:
+                            tally.flow_today[r, s, out, g] += 1
                         if plan.kind[s] == SLOTS:
                             wait = math.floor(now) - math.floor(joined[row])
                             tally.wait_days[r, s] += wait

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ def joined(pieces: Sequence[ArmOutcomes], fingerprint: str = "") -> ArmOutcomes:
     longest = max(piece.tally.record_exit.shape[1] for piece in pieces)
     tallies = [_padded(piece.tally, longest) for piece in pieces]
     fields = {
-        name: np.sum([getattr(t, name) for t in tallies], axis=0)
+        name: reduce(np.add, (getattr(t, name) for t in tallies))
         if name in WAITS
         else np.concatenate([getattr(t, name) for t in tallies])
         for name in Tally._fields

@@ -34,7 +34,7 @@ class Tally(NamedTuple):
     slots_used: Ints  # R, S
     slots_offered: Ints  # R, S
     busy_days: Floats  # R, S
-    backlog: Ints  # R, D, S
+    backlog: npt.NDArray[np.int32]  # R, D, S
     clock: Ints  # R, C, BINS
     clock_within: Ints  # R, C
     clock_overdue: Ints  # R, C: not stopped at the end, and over the limit by then
@@ -75,8 +75,8 @@ def empty_tally(
 
     return Tally(
         ints(g), ints(s, g), ints(s, k, g), ints(s, k, g), ints(s, g), ints(s, g), floats(s), ints(s), ints(s, BINS),
-        ints(s), ints(s), floats(s), ints(days, s), ints(c, BINS), ints(c), ints(c), ints(c), ints(e, g), ints(2, g),
-        floats(2, g), ints(2, BINS), ints(2, g), ints(e, g), ints(s, g),
+        ints(s), ints(s), floats(s), np.zeros((r, days, s), np.int32), ints(c, BINS), ints(c), ints(c), ints(c),
+        ints(e, g), ints(2, g), floats(2, g), ints(2, BINS), ints(2, g), ints(e, g), ints(s, g),
         np.full((r, recorded), -1.0), np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1, np.int32),
         np.full((r, recorded), -1, np.int16), np.full((r, recorded), -1.0), np.full((r, recorded, s), -1.0),
     )  # fmt: skip
