@@ -10,8 +10,9 @@ from derm_kit.model.run import ScoreRun
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.measures import backlogs, measures, missed_parts, routes, table, waiting
 from derm_kit.pathway.outcomes import Outcomes
+from derm_kit.pathway.quantities import unsourced_inputs
 from derm_kit.pathway.simulation import simulate
-from derm_kit.pathway.words import figures_of, headline, key_figures, remarks, said, unsourced_inputs
+from derm_kit.pathway.words import figures_of, headline, key_figures, remarks, said
 from derm_kit.triage.policy import TriagePolicy
 from tests.pathways import clinic, pathway, sorting
 
@@ -121,7 +122,7 @@ def test_costs_add_up_and_say_what_has_no_source(figures: pd.DataFrame):
         assert costs["value"].drop("").sum() == pytest.approx(costs.loc["", "value"])
         assert costs.loc["", "remark"] == "source required"
     of_ai = figures[(figures["measure"] == "cost") & (figures["of"] == "AI")]
-    assert (of_ai["remark"] == "").all()
+    assert set(of_ai["remark"]) == {"rests on settings: source required"}
     assert of_ai["value"].between(29.5, 30.0).all()
 
 
@@ -175,3 +176,19 @@ def test_only_arms_that_would_come_out_otherwise_are_simulated_again(
     assert list(again.arms) == list(anew.arms)
     other_seed = simulate(SKIN, reference, policy, replications=20, seed=4, known=skin, arms=["face to face"])
     assert other_seed.arms["face to face"] is not skin.arms["face to face"]
+
+
+def test_a_figure_says_whether_it_rests_on_settings_or_costs_without_a_source(figures: pd.DataFrame):
+    """Of the shipped pathway every figure does; of one whose inputs all have a source, none; a cost by its own price."""
+    assert (figures["remark"] != "").all()
+    sourced = {"value": 1, "source": "a register"}
+    given = {
+        "conditions": {"all": {"share": sourced, "progression_per_30_days": sourced | {"value": 0}}},
+        "referrals": {"source": "a register", "per_week": sourced | {"value": 70}},
+    }
+    priced = {"cost_gbp": {"value": 100}}
+    for price, wanted in (({}, {""}), (priced, {"", "source required"})):
+        of = pathway({"clinic": clinic(20, **price)}, **given)
+        found = table(simulate(of, replications=2))
+        assert set(found["remark"]) == wanted
+        assert set(found.loc[found["topic"] != "cost", "remark"]) == {""}

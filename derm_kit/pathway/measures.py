@@ -10,6 +10,7 @@ import pandas as pd
 
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.outcomes import ArmOutcomes, Outcomes
+from derm_kit.pathway.quantities import SOURCE_REQUIRED, unsourced_inputs
 from derm_kit.pathway.stages import ServersStage, SlotsStage
 from derm_kit.pathway.tallies import Floats, Ints
 
@@ -43,14 +44,14 @@ def table(outcomes: Outcomes) -> pd.DataFrame:
     """
     pathway = outcomes.pathway
     by_arm = {name: measures(pathway, arm) for name, arm in outcomes.arms.items()}
-    today = by_arm.get(pathway.today)
+    today, settings = by_arm.get(pathway.today), _rests_on_settings(pathway)
     rows = []
     for name, found in by_arm.items():
         for measure, values in found.items():
             other = today.get(measure) if today is not None and name != pathway.today else None
             rows.append(
                 (name, *measure, *summary(values), *(summary(values - other) if other is not None else (np.nan,) * 3),
-                 int(np.isfinite(values).sum()), remark(pathway, measure))
+                 int(np.isfinite(values).sum()), remark(pathway, measure, settings=settings))
             )  # fmt: skip
     columns = ["arm", "topic", "measure", "of", "unit", "value", "low", "high", "change", "change_low", "change_high"]
     return pd.DataFrame(rows, columns=[*columns, "replications", "remark"])
@@ -148,14 +149,19 @@ def backlogs(outcomes: Outcomes, arm: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def remark(pathway: Pathway, measure: Measure) -> str:
-    """What must be said beside a figure: which of its inputs nobody gave a source for."""
+def remark(pathway: Pathway, measure: Measure, *, settings: bool) -> str:
+    """What must be said beside a figure: whether it rests on costs, or on `settings`, that nobody gave a source for."""
     if measure.topic == "cost":
         stages = [pathway.stages[measure.of]] if measure.of in pathway.stages else list(pathway.stages.values())
-        return "" if all(stage.cost_gbp.sourced for stage in stages) else "source required"
-    if measure.topic in ("cancers", "people", "clock", "clinic", "staff"):
-        return "" if pathway.referrals.per_week.sourced else "rests on settings: source required"
-    return ""
+        if not all(stage.cost_gbp.sourced for stage in stages):
+            return SOURCE_REQUIRED
+    return f"rests on settings: {SOURCE_REQUIRED}" if settings else ""
+
+
+def _rests_on_settings(pathway: Pathway) -> bool:
+    """Whether any input of the simulation itself, costs and valuation aside, lacks a source."""
+    places = (place.split(" / ") for place in unsourced_inputs(pathway))
+    return any(place[0] != "economics" and place[-1] != "cost_gbp" for place in places)
 
 
 def _people(pathway: Pathway, arm: ArmOutcomes) -> Iterator[tuple[Measure, Floats]]:

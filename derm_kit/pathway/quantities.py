@@ -190,3 +190,18 @@ def _time(given: object) -> object:
 
 
 Time = Annotated[Duration, BeforeValidator(_time, json_schema_input_type=Duration | int | float)]
+
+
+def unsourced_inputs(part: Part) -> list[str]:
+    """Places of the inputs in a part that carry SOURCE_REQUIRED, in the order of the file."""
+    return list(_unsourced(part.model_dump(), ""))
+
+
+def _unsourced(part: object, at: str) -> list[str]:
+    if not isinstance(part, dict):
+        return []
+    source = part.get("source")
+    own = [at] if isinstance(source, str) and source.lower().startswith(SOURCE_REQUIRED) else []
+    return own + [
+        name for key, value in part.items() for name in _unsourced(value, f"{at} / {key}" if at else str(key))
+    ]

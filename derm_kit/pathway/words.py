@@ -12,7 +12,7 @@ from derm_kit.pathway.capacity import growing
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.measures import PER, RANGE
 from derm_kit.pathway.outcomes import Outcomes
-from derm_kit.pathway.quantities import SOURCE_REQUIRED
+from derm_kit.pathway.quantities import SOURCE_REQUIRED, unsourced_inputs
 
 NOTICE = "For research and teaching, not a medical device: a simulation shows what follows from its settings, no more."
 COHORT = (
@@ -81,7 +81,7 @@ def key_figures(pathway: Pathway, figures: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for topic, measure, unit in KEY:
         own = figures[(figures["topic"] == topic) & (figures["measure"] == measure)]
-        marked = topic == "cost" and bool((own["remark"] != "").any())
+        marked = topic == "cost" and bool((own["remark"] == SOURCE_REQUIRED).any())
         for of in own["of"].drop_duplicates():
             measured = f"{unit or pathway.time_unit}{', source required' if marked else ''}"
             label = f"{measure}{f': {of}' if of else ''} ({measured})"
@@ -116,18 +116,3 @@ def rests_on(outcomes: Outcomes) -> list[str]:
             f"{', '.join(unsourced[:6])}{' and others' if len(unsourced) > 6 else ''}."
         )
     return [*said, NOTICE]
-
-
-def unsourced_inputs(pathway: Pathway) -> list[str]:
-    """Names of the inputs that carry `source required`, in the order of the file."""
-    return list(_unsourced(pathway.model_dump(), ""))
-
-
-def _unsourced(part: object, at: str) -> list[str]:
-    if not isinstance(part, dict):
-        return []
-    source = part.get("source")
-    own = [at] if isinstance(source, str) and source.lower().startswith(SOURCE_REQUIRED) else []
-    return own + [
-        name for key, value in part.items() for name in _unsourced(value, f"{at} / {key}" if at else str(key))
-    ]
