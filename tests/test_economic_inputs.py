@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy import stats
 
 from derm_kit.pathway.definition import Pathway
@@ -57,6 +60,25 @@ def test_a_distribution_is_cut_off_where_a_value_cannot_be():
     beyond = Quantity(value=0.5, distribution="uniform", low=-1, high=2)
     assert Input(beyond, highest=1).at(EVENLY) == pytest.approx(EVENLY)
     assert (Input(beyond, highest=1).low, Input(beyond, highest=1).high) == (0, 1)
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(("beta", "gamma", "lognormal", "normal")),
+    st.floats(-300, 12),
+    st.floats(-300, 12),
+    st.sampled_from((1.0, np.inf)),
+)
+def test_whatever_spread_is_read_is_drawn_within_its_limits(kind: str, size: float, spread: float, highest: float):
+    value = min(10.0**size, highest)
+    try:
+        quantity = Quantity(value=value, distribution=kind, standard_error=10.0**spread)
+    except ValidationError:
+        return
+    drawn_values = Input(quantity, highest=highest).at(EVENLY[::50])
+    assert np.isfinite(drawn_values).all()
+    assert ((drawn_values >= 0) & (drawn_values <= highest)).all()
+    assert (np.diff(drawn_values) >= 0).all()
 
 
 def test_a_fixed_value_stays():

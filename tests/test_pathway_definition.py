@@ -15,17 +15,21 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic.fields import FieldInfo
 
 from derm_kit.errors import PathwayError
 from derm_kit.pathway.definition import Pathway, preset, presets
+from derm_kit.pathway.economics import base_case, model_of
 from derm_kit.pathway.expected import expected
 from derm_kit.pathway.plan import plan_of
+from derm_kit.pathway.quantities import Quantity
 from derm_kit.pathway.simulation import simulate
+from derm_kit.pathway.valuation import Budget, Disease, DiseaseState, Economics, Mortality, VisitValues
 from derm_kit.pathway.yaml_file import MOST_BYTES
 
 GUIDE = Path(__file__).parent.parent / "docs" / "pathways.md"
-EXAMPLE = re.search(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)[1]
-"""The pathway of the guide: every broken file below is one slip away from it."""
+EXAMPLE, ECONOMICS = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+"""The pathway of the guide, from which every broken file below is one slip away; and its section `economics`."""
 
 JARGON = re.compile(
     r"pydantic|validation|traceback|Input should|Value error|NoneType|\bdict|\btuple|\bstr\b|\bint\b|float|literal"
@@ -189,7 +193,59 @@ def test_every_field_of_the_guide_exists_and_every_field_stands_in_the_guide():
     parts = ("Condition", "SlotsStage", "ServersStage", "DelayStage", "Exit", "Returns", "Clock", "Arm", "Calendar")
     fields = {name for part in (*parts, "Referrals") for name in definitions[part]["properties"]} - {"source"}
     assert fields - named == set()
-    assert set(shipped_schema()["properties"]) - named <= {"schema_version", "economics"}
+    assert set(shipped_schema()["properties"]) - named == set()
+
+
+def rows_of_the_guide(heading: str) -> list[dict[str, str]]:
+    """Rows of the guide's table under a heading, by the names of its columns."""
+    table = GUIDE.read_text(encoding="utf-8").partition(f"**{heading}")[2].split("\n\n")[1]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def default_in_words(field: FieldInfo) -> str:
+    match field.default:
+        case _ if field.is_required():
+            return "needed"
+        case Quantity() | (Quantity(), *_):
+            first = field.default if isinstance(field.default, Quantity) else field.default[0]
+            return f"{first.value:g}"
+        case Budget():
+            return "its defaults"
+        case str():
+            return f"`{field.default}`"
+        case int():
+            return str(field.default)
+    return "none"
+
+
+PARTS_OF_ECONOMICS = {
+    "The section": lambda _: Economics,
+    "Deaths of other causes": lambda _: Mortality,
+    "A visit, a disease": lambda row: {
+        "visit": VisitValues, "disease": Disease, "state": DiseaseState, "budget": Budget
+    }[row["of"]],
+}  # fmt: skip
+
+
+def test_the_guide_has_each_field_of_the_economics_once_with_its_default():
+    told, there = [], []
+    for heading, part_of in PARTS_OF_ECONOMICS.items():
+        for row in rows_of_the_guide(heading):
+            assert row["what it says"]
+            told += [(part_of(row).__name__, name, row["default"]) for name in re.findall(r"`(\w+)`", row["field"])]
+    for part in (Economics, Mortality, VisitValues, Disease, DiseaseState, Budget):
+        there += [(part.__name__, name, default_in_words(field)) for name, field in part.model_fields.items()]
+    assert sorted(told) == sorted(there)
+
+
+def test_the_economics_of_the_guide_gives_costs_and_qalys_that_are_illustrative(tmp_path: Path):
+    pathway = Pathway.read(written(tmp_path, EXAMPLE + ECONOMICS))
+    model = model_of(simulate(pathway, replications=2))
+    found = base_case(model)
+    assert model.illustrative
+    assert 150 < found.pathway_gbp.mean() < 400  # a clinic visit at 150 GBP, few come twice
+    assert 0 < found.qaly.mean() < 0.8 * 35
 
 
 @pytest.mark.parametrize("what", SLIPS)
@@ -348,6 +404,7 @@ def test_presets_as_they_are_written_obey_the_schema(name: str):
 
 def test_the_example_obeys_the_schema_and_slips_in_it_do_not():
     jsonschema.validate(plain(EXAMPLE), shipped_schema())
+    jsonschema.validate(plain(EXAMPLE + ECONOMICS), shipped_schema())
     for what in ("an unknown field", "half a slot", "a share with its unit", "no kind", "a list that is none"):
         slip = SLIPS[what]
         with pytest.raises(jsonschema.ValidationError):
@@ -357,7 +414,11 @@ def test_the_example_obeys_the_schema_and_slips_in_it_do_not():
 # Whatever somebody does to a file
 
 
-SOUND = [EXAMPLE.splitlines()] * 3 + [preset(name).read_text(encoding="utf-8").splitlines() for name in presets()]
+SOUND = (
+    [EXAMPLE.splitlines()] * 3
+    + [(EXAMPLE + ECONOMICS).splitlines()] * 2
+    + [preset(name).read_text(encoding="utf-8").splitlines() for name in presets()]
+)
 ODD_VALUES = (
     "", "~", "no", "0", "-1", "1e400", ".nan", "[]", "{}", "'", '"', "&a", "*a", "!!map", "- 1", "a: b", "|",
     "2026-02-30", "10:30", "0x1f", "\t", "\u202e", "\x07", "x" * 200, "[" * 30, "---", "...", "# x", "1_000", "=", "<<",

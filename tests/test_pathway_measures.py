@@ -179,7 +179,7 @@ def test_only_arms_that_would_come_out_otherwise_are_simulated_again(
 
 
 def test_a_figure_says_whether_it_rests_on_settings_or_costs_without_a_source(figures: pd.DataFrame):
-    """Of the shipped pathway every figure does; of one whose inputs all have a source, none; a cost by its own price."""
+    """Of the shipped pathway every figure does; of one whose inputs all have a source, only a cost without one."""
     assert (figures["remark"] != "").all()
     sourced = {"value": 1, "source": "a register"}
     given = {

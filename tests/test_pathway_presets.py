@@ -10,6 +10,8 @@ import pytest
 
 from derm_kit.model.run import ScoreRun
 from derm_kit.pathway.definition import Pathway, presets
+from derm_kit.pathway.economic_inputs import VIEWS
+from derm_kit.pathway.economics import base_case, model_of
 from derm_kit.pathway.expected import expected
 from derm_kit.pathway.outcomes import Outcomes
 from derm_kit.pathway.patients import expected_referrals
@@ -163,6 +165,38 @@ def test_skin_presets_tell_the_same_conditions_in_the_same_groups(pathways: dict
         n: (c.types, c.group) for n, c in practice.conditions.items()
     }
     assert trust.target_groups == practice.target_groups
+
+
+def test_what_is_valued_in_both_skin_presets_is_valued_alike(pathways: dict[str, Pathway]):
+    trust, practice = (pathways[name].economics for name in ("skin-usc", "skin-primary-care"))
+    assert trust is not None
+    assert practice is not None
+    alike = set(type(trust).model_fields) - {"visits"}
+    assert {name: getattr(trust, name) for name in alike} == {name: getattr(practice, name) for name in alike}
+
+
+@pytest.mark.parametrize("name", ["skin-usc", "skin-primary-care"])
+def test_a_worth_that_rests_on_settings_is_illustrative(name: str, outcomes: dict[str, Outcomes]):
+    """Only what is published has one: thresholds, discount rates, the prices of AI and of a dermatologist's read."""
+    found = outcomes[name]
+    economics = found.pathway.economics
+    sourced = {quantity.source for quantity in quantities(economics) if quantity.sourced}
+    assert all(source.startswith(("NICE", "HM Treasury Green Book")) for source in sourced)
+    assert len(sourced) == 4
+    assert float(found.pathway.stages["AI"].cost_gbp.value) == 30.00
+    prices = {stage.cost_gbp.value for stage in found.pathway.stages.values() if stage.cost_gbp.sourced}
+    assert {30.00, 8.20} <= prices
+    for view in VIEWS:
+        model = model_of(found, view)
+        assert model.illustrative
+        worth = base_case(model)
+        assert np.isfinite(worth.cost_gbp).all()
+        assert ((worth.qaly > 0) & (worth.qaly < 0.8 * 40)).all()
+
+
+@pytest.mark.parametrize("name", ["lung-chest-x-ray", "stroke-imaging"])
+def test_presets_without_a_price_or_an_effect_to_name_have_no_economics(name: str, pathways: dict[str, Pathway]):
+    assert pathways[name].economics is None
 
 
 def test_a_dermatologist_behind_the_model_misses_fewer_than_the_model_alone(outcomes: dict[str, Outcomes]):

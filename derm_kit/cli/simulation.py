@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from derm_kit.cli.console import console, plain
+from derm_kit.cli.console import console, errors, plain
 from derm_kit.cli.inputs import default_policy, read_run
 from derm_kit.errors import DermKitError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.status import Status
 
     from derm_kit.pathway.definition import Pathway
     from derm_kit.pathway.outcomes import Outcomes
@@ -62,7 +64,7 @@ def simulate(
     with _workers(dask) as executor, console.status("Simulating") as status:
         outcomes = simulate_arms(
             read, scores, chosen, seed=seed, replications=replications, arms=arm or None, records=people,
-            executor=executor, progress=lambda done, of: status.update(f"Simulating: {done:,} of {of:,} years"),
+            executor=executor, progress=_Pace(status),
         )  # fmt: skip
     figures = table(outcomes)
     console.print(f"[bold]{escape(plain(read.summary))}[/bold]")
@@ -75,6 +77,20 @@ def simulate(
         _write_reports(outcomes, report)
     if out:
         _write(outcomes, figures, out, people=people)
+
+
+class _Pace:
+    """Tells how far a simulation is, and once, where it will take minutes, how many."""
+
+    def __init__(self, status: Status) -> None:
+        self._status, self._began, self._told = status, time.monotonic(), False
+
+    def __call__(self, done: int, of: int) -> None:
+        self._status.update(f"Simulating: {done:,} of {of:,} years")
+        if done and not self._told:
+            minutes, self._told = (time.monotonic() - self._began) * (of / done - 1) / 60, True
+            if minutes > 1:
+                errors.print(f"This takes about {minutes:,.0f} more minutes; fewer --replications take less.")
 
 
 def _print_presets() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ from derm_kit.pathway.tallies import Floats
 from derm_kit.triage.policy import TriagePolicy
 
 FDS_DAYS = 28
+MOST_DAYS_AHEAD = 3_650
+"""How far a pace is followed beyond the days that were simulated."""
 MOST_SLOTS = 2_000
 """Slots a week at which the search for enough gives up."""
 
@@ -70,26 +73,49 @@ def growing(outcomes: Outcomes, arm: str, loads: pd.DataFrame | None = None) -> 
     """
     stages = load(outcomes.pathway, arm, outcomes.run, outcomes.policy) if loads is None else loads
     short = stages[stages["grows_by"] > 0]
-    columns = [short[name].tolist() for name in ("stage", "unit", "demand", "capacity")]
+    columns = [short[name].tolist() for name in ("stage", "unit", "demand", "capacity", "grows_by")]
     return [_sentence(outcomes, arm, *row) for row in zip(*columns, strict=True)]
 
 
-def _sentence(outcomes: Outcomes, arm: str, name: str, unit: str, demand: float, capacity: float) -> str:
+def _sentence(
+    outcomes: Outcomes, arm: str, name: str, unit: str, demand: float, capacity: float, grows_by: float
+) -> str:
     calendar, s = outcomes.pathway.calendar, list(outcomes.pathway.stages).index(name)
     first = calendar.warm_up_days
     queue = outcomes.arms[arm].tally.backlog[:, first : first + calendar.days, s].mean(axis=0)
     days = days_of(outcomes.pathway)[first : first + calendar.days]
     stage = outcomes.pathway.stages[name]
-    each = stage.service_minutes.expected if isinstance(stage, ServersStage) else 1.0
-    late = np.flatnonzero(queue * each > FDS_DAYS * capacity / 7)
-    when = (
-        f"; the wait there passes {FDS_DAYS} days on about {days[late[0]]:%d %B %Y}" if capacity and late.size else ""
-    )
+    a_day = capacity / 7 / (stage.service_minutes.expected if isinstance(stage, ServersStage) else 1.0)
+    needed = f"{arm}: {name} has {capacity:,.0f} {unit} a week for {demand:,.0f} that are needed, so its queue grows "
+    first_day, last_day = (f"{day:%d %B %Y}" for day in (days[0], days[-1]))
+    if queue[-1] - queue[0] < grows_by * len(days) / 7 / 2:
+        return (
+            f"{needed}by {grows_by:,.1f} people a week in the long run. It has {queue[0]:,.0f} people on {first_day} "
+            f"and {queue[-1]:,.0f} on {last_day}, for fewer come there in these days{_late(queue, days, a_day)}."
+        )
+    when = _late(queue, days, a_day) or _late_at_this_pace(queue, days, a_day, grows_by)
     return (
-        f"{arm}: {name} has {capacity:,.0f} {unit} a week for {demand:,.0f} that are needed, so its queue grows from "
-        f"{queue[0]:,.0f} people on {days[0]:%d %B %Y} to {queue[-1]:,.0f} on {days[-1]:%d %B %Y}{when}. Waits there "
+        f"{needed}from {queue[0]:,.0f} people on {first_day} to {queue[-1]:,.0f} on {last_day}{when}. Waits there "
         "depend on how long the simulation runs."
     )
+
+
+def _late(queue: Floats, days: list[date], a_day: float) -> str:
+    """Since when the wait is above FDS_DAYS in a queue (D,) of which `a_day` are seen; nothing where it is not."""
+    late = np.flatnonzero(queue > FDS_DAYS * a_day)
+    if not a_day or not late.size:
+        return "" if a_day else "; nobody is seen there"
+    if not late[0]:
+        return f"; the wait there is above {FDS_DAYS} days from the first day on"
+    return f"; the wait there passes {FDS_DAYS} days on about {days[late[0]]:%d %B %Y}"
+
+
+def _late_at_this_pace(queue: Floats, days: list[date], a_day: float, grows_by: float) -> str:
+    """When it will be above FDS_DAYS if the queue goes on growing by so many people a week."""
+    left_days = 7 * float(FDS_DAYS * a_day - queue[-1]) / grows_by
+    if left_days > MOST_DAYS_AHEAD:
+        return ""
+    return f"; at this pace the wait there passes {FDS_DAYS} days on about {days[-1] + timedelta(left_days):%d %B %Y}"
 
 
 @dataclass(frozen=True)

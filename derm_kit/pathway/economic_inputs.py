@@ -76,7 +76,7 @@ class Input:
         if kind == "beta":
             return float(betainc(*_beta(mean, sd), min(limit, 1.0)))
         if kind == "gamma":
-            return float(gammainc((mean / sd) ** 2, limit * mean / sd**2))
+            return float(gammainc((mean / sd) ** 2, limit / sd * (mean / sd)))
         mu, sigma = _lognormal(mean, sd)
         return float(ndtr((np.log(limit) - mu) / sigma))
 
@@ -91,7 +91,7 @@ class Input:
         elif kind == "beta":
             found = betaincinv(*_beta(mean, sd), probability)
         elif kind == "gamma":
-            found = gammaincinv((mean / sd) ** 2, probability) * sd**2 / mean
+            found = gammaincinv((mean / sd) ** 2, probability) * sd * (sd / mean)
         else:
             mu, sigma = _lognormal(mean, sd)
             found = np.exp(mu + sigma * ndtri(probability))
@@ -99,7 +99,7 @@ class Input:
 
 
 def _beta(mean: float, sd: float) -> tuple[float, float]:
-    of_both = mean * (1 - mean) / sd**2 - 1
+    of_both = mean / sd * ((1 - mean) / sd) - 1
     return mean * of_both, (1 - mean) * of_both
 
 

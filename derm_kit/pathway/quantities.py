@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -21,9 +23,31 @@ from derm_kit.pathway.refusals import near, refusal
 SOURCE_REQUIRED = "source required"
 """The mark of a value that nobody published: an editable setting, never a figure to quote."""
 
+LEAST_WITH_SPREAD = 1e-9
+"""Values nearer to a limit of their distribution could not be drawn."""
+LEAST_SPREAD, MOST_SPREAD = 1e-6, 10
+"""Times the value: more or less is a slip of the pen, and cannot be drawn from."""
+
 Number = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False, ge=-(10**12), le=10**12)]
 Length = Annotated[Number, Field(ge=0, le=100_000)]
 """A length of time, in minutes or days."""
+
+
+def _source(text: str) -> str:
+    """The text; the mark of a value without a source in its one spelling, which all else looks for."""
+    mark = re.match(r"[\W_]*source[\W_]*required", text, re.IGNORECASE)
+    if mark:
+        return SOURCE_REQUIRED + text[mark.end() :]
+    words = " ".join(re.findall(r"[^\W_]+", text.lower()))
+    misspelt = difflib.SequenceMatcher(None, words[: len(SOURCE_REQUIRED) + 2], SOURCE_REQUIRED).ratio() > 0.85
+    if misspelt or words in _NOBODY:
+        rule = f"a source names who said it; where nobody has, write {SOURCE_REQUIRED}, or leave the source out"
+        raise refusal(rule, (), text)
+    return text
+
+
+_NOBODY = ("", "none", "no source", "source needed", "required", "unknown", "not known", "n a", "na", "tbc", "tbd")
+Source = Annotated[str, Field(min_length=1), AfterValidator(_source)]
 
 
 class Part(BaseModel):
@@ -52,7 +76,7 @@ class Quantity(Part):
     """
 
     value: Number
-    source: Annotated[str, Field(min_length=1)] = SOURCE_REQUIRED
+    source: Source = SOURCE_REQUIRED
     distribution: Literal["fixed", "beta", "gamma", "lognormal", "normal", "uniform"] = "fixed"
     standard_error: Annotated[Number, Field(gt=0)] | None = None
     low: Number | None = None
@@ -60,26 +84,40 @@ class Quantity(Part):
 
     @model_validator(mode="after")
     def _spread_is_said_once(self) -> Self:
-        limits = self.low is not None and self.high is not None
+        spread = {name: getattr(self, name) for name in ("standard_error", "low", "high")}
+        given = tuple(name for name, number in spread.items() if number is not None)
         if self.distribution == "fixed":
-            if self.standard_error is not None or self.low is not None or self.high is not None:
-                raise ValueError("a spread needs a distribution: beta, gamma, lognormal, normal or uniform")
+            if given:
+                rule = "a spread needs a distribution: beta, gamma, lognormal, normal or uniform"
+                raise refusal(rule, given[:1], spread[given[0]])
+        elif given not in (("standard_error",), ("low", "high")):
+            at = given[0] if given else "distribution"
+            raise refusal("a distribution has either a standard_error, or low and high", (at,), getattr(self, at))
+        elif self.low is not None and self.high is not None:
+            if not self.low < self.high:
+                raise refusal("low is below high", ("low",), self.low)
+            if not self.low <= self.value <= self.high:
+                raise refusal("the value lies from low to high", ("value",), self.value)
+        elif self.distribution == "uniform":
+            raise refusal("a uniform distribution has low and high", ("standard_error",), self.standard_error)
+        return self
+
+    @model_validator(mode="after")
+    def _spread_can_be_drawn_from(self) -> Self:
+        if self.distribution in ("fixed", "normal", "uniform"):
             return self
-        if (self.standard_error is not None) == limits or (self.low is None) != (self.high is None):
-            raise ValueError("a distribution has either a standard_error, or low and high")
-        if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError("low is below high")
-        if limits and not (self.low or 0) <= self.value <= (self.high or 0):
-            raise ValueError("the value lies from low to high")
-        if self.distribution == "uniform" and not limits:
-            raise ValueError("a uniform distribution has low and high")
-        if self.distribution in ("gamma", "lognormal") and self.value <= 0:
-            raise ValueError(f"a {self.distribution} value is above 0")
-        if self.distribution == "beta":
-            if not 0 < self.value < 1:
-                raise ValueError("a beta value lies between 0 and 1")
-            if self.sd >= math.sqrt(self.value * (1 - self.value)):
-                raise ValueError("a beta value spreads less: the standard error is below sqrt(value x (1 - value))")
+        room = float(self.value) if self.distribution != "beta" else float(min(self.value, 1 - self.value))
+        if room < LEAST_WITH_SPREAD:
+            lies = "lies between 0 and 1" if self.distribution == "beta" else "is above 0"
+            lies += f" (by {LEAST_WITH_SPREAD:g} or more)" if room > 0 else ""
+            raise refusal(f"a {self.distribution} value {lies}", ("value",), self.value)
+        at, said = ("low", self.low) if self.standard_error is None else ("standard_error", self.standard_error)
+        if self.distribution == "beta" and self.sd >= math.sqrt(self.value * (1 - self.value)):
+            rule = "a beta value spreads less: the standard error is below sqrt(value x (1 - value))"
+            raise refusal(rule, (at,), said)
+        if not room * LEAST_SPREAD <= self.sd <= room * MOST_SPREAD:
+            rule = f"the standard error is a millionth of the value or more, and at most {MOST_SPREAD} times the value"
+            raise refusal(rule, (at,), said)
         return self
 
     @property
@@ -105,9 +143,11 @@ def _quantity(given: object) -> object:
 
 def _at_least(lowest: float, highest: float = math.inf) -> AfterValidator:
     def check(quantity: Quantity) -> Quantity:
-        if not lowest <= quantity.value <= highest:
-            limits = f"{lowest:g} or more" if highest == math.inf else f"from {lowest:g} to {highest:g}"
-            raise ValueError(f"the value is {limits}")
+        limits = f"{lowest:g} or more" if highest == math.inf else f"from {lowest:g} to {highest:g}"
+        for name in ("value", "low", "high") if quantity.distribution == "uniform" else ("value",):
+            number = getattr(quantity, name)
+            if not lowest <= number <= highest:
+                raise refusal(f"the value is {limits}", (name,), number)
         return quantity
 
     return AfterValidator(check)
@@ -132,7 +172,7 @@ class Duration(Part):
     low: Length | None = None
     mode: Length | None = None
     high: Length | None = None
-    source: Annotated[str, Field(min_length=1)] = SOURCE_REQUIRED
+    source: Source = SOURCE_REQUIRED
 
     @model_validator(mode="after")
     def _has_its_own_fields(self) -> Self:

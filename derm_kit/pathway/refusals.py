@@ -70,6 +70,8 @@ def in_plain_words(error: ValidationError, case: str, lines: Lines) -> PathwayEr
     """The first thing that pydantic found wrong, and the line it stands in."""
     first = _most_telling(error.errors(include_url=False))
     at, rule, value = _said(first, lines.known(first["loc"]))
+    if first["type"] == REFUSED and at[-1:] == ("value",) and at not in lines.by_path:
+        at = at[:-1]  # a bare number has no field of its own
     field = printable(" / ".join(f"no. {part + 1}" if isinstance(part, int) else part for part in at))
     line = lines.of(at)
     return PathwayError(

@@ -208,10 +208,12 @@ def _economics(pathway: Pathway, economics: Economics) -> Iterator[Broken]:
             yield from _target(pathway, (*at, "diseases", name, "conditions", i), condition)
     for condition in pathway.targets:
         of = [name for name, disease in economics.diseases.items() if condition in disease.conditions]
-        if len(of) != 1:
-            said = f"in {' and '.join(of)}" if of else "in none"
-            rule = f"each target condition is one of one disease's conditions; {condition!r} is {said}"
-            yield Broken(rule, (*at, "diseases"))
+        rule = f"each target condition is one of one disease's conditions; {condition!r} is in"
+        if not of:
+            yield Broken(f"{rule} none", (*at, "diseases"))
+        elif len(of) > 1:
+            again = economics.diseases[of[1]].conditions.index(condition)
+            yield Broken(f"{rule} {' and '.join(of)}", (*at, "diseases", of[1], "conditions", again), condition)
 
 
 def _as_today(pathway: Pathway, at: At, arm: Arm) -> Iterator[Broken]:

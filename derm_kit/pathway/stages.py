@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, model_validator
 
-from derm_kit.pathway.quantities import Amount, Number, Part, Quantity, Share, Time
+from derm_kit.pathway.quantities import SOURCE_REQUIRED, Amount, Number, Part, Quantity, Share, Source, Time
 from derm_kit.pathway.refusals import refusal
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -120,8 +120,9 @@ class SlotsStage(_Stage):
 
     Exact by the day: people who join are seen in the order of priority, then of joining, from `lead_days` after they
     joined; a person who joins on a day may be seen that day where lead_days is 0 and a slot is left. Those who do not
-    attend (`did_not_attend`) use a slot up; `rebooked` of them join again after `rebooked_after_days`, the others leave
-    by the exit `lost_to`. `backlog` people wait here when counting starts. Closed on the calendar's holidays.
+    attend (`did_not_attend`) use a slot up; `rebooked` of them may be seen from `rebooked_after_days` after that (no
+    sooner than `lead_days` + 1), the others leave by the exit `lost_to`. `backlog` people wait here when counting
+    starts. Closed on the calendar's holidays.
     """
 
     kind: Literal["slots"]
@@ -236,7 +237,7 @@ class Referrals(Part):
     by_month: tuple[Annotated[Number, Field(ge=0)], ...] = (1,) * 12
     hours: tuple[Hour, Hour] = (8, 18)
     priority: Name | None = None
-    source: str = "source required"
+    source: Source = SOURCE_REQUIRED
 
     @model_validator(mode="after")
     def _arrive_some_time(self) -> Self:

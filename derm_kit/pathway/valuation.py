@@ -10,11 +10,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, model_validator
 
-from derm_kit.pathway.quantities import SOURCE_REQUIRED, Amount, Number, Part, Quantity, Share
+from derm_kit.pathway.quantities import SOURCE_REQUIRED, Amount, Number, Part, Quantity, Share, Source
+from derm_kit.pathway.refusals import refusal
 from derm_kit.pathway.stages import Name, Text
 
 NOT_COUNTED = Quantity(value=0, source="not counted")
 YEARS_OF_BUDGET = 5
+_DEATHS = "deaths are given by hazard_a_year and growth_a_year, or by a life_table"
 
 
 class VisitValues(Part):
@@ -68,13 +70,16 @@ class Mortality(Part):
     hazard_a_year: Amount | None = None
     growth_a_year: Share | None = None
     life_table: Annotated[tuple[Annotated[Number, Field(ge=0, le=1)], ...], Field(max_length=121)] = ()
-    source: Annotated[str, Field(min_length=1)] = SOURCE_REQUIRED
+    source: Source = SOURCE_REQUIRED
 
     @model_validator(mode="after")
     def _is_said_one_way(self) -> Self:
-        gompertz = self.hazard_a_year is not None and self.growth_a_year is not None
-        if gompertz == bool(self.life_table) or (self.hazard_a_year is None) != (self.growth_a_year is None):
-            raise ValueError("deaths are given by hazard_a_year and growth_a_year, or by a life_table")
+        rates = {"hazard_a_year": self.hazard_a_year, "growth_a_year": self.growth_a_year}
+        given = {name: rate.value for name, rate in rates.items() if rate is not None}
+        if self.life_table and given:
+            raise refusal(f"{_DEATHS}, not by both", ("life_table",), self.life_table)
+        if not self.life_table and len(given) < len(rates):
+            raise refusal(_DEATHS, tuple(given), next(iter(given.values()), None))
         return self
 
 
@@ -114,7 +119,13 @@ class Economics(Part):
     @model_validator(mode="after")
     def _lasts(self) -> Self:
         if self.years < 1:
-            raise ValueError("age_at_end_years: at least one year after age_at_start_years")
+            start, end = float(self.age_at_start_years.value), self.age_at_end_years
+            said = "age_at_end_years" in self.model_fields_set
+            raise refusal(
+                f"life is counted for a year or more, from age_at_start_years ({start:g}) to age_at_end_years ({end})",
+                ("age_at_end_years" if said else "age_at_start_years",),
+                end if said else start,
+            )
         return self
 
     @property

@@ -106,7 +106,8 @@ def remarks(outcomes: Outcomes) -> list[str]:
 def rests_on(outcomes: Outcomes) -> list[str]:
     """What intervals hold, inputs without source, assumptions."""
     pathway, said = outcomes.pathway, []
-    said.append(f"Intervals: {RANGE} ({outcomes.replications:,} replications, seed {outcomes.seed}).")
+    years = f"{outcomes.replications:,} replication{'s' if outcomes.replications > 1 else ''}"
+    said.append(f"Intervals: {RANGE} ({years}, seed {outcomes.seed}).")
     if pathway.reads_policy:
         said.append(COHORT)
     unsourced = unsourced_inputs(pathway)

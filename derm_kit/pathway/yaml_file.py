@@ -92,7 +92,10 @@ def read_yaml(path: Path, near: str = "") -> tuple[Any, Lines]:
         ) from None
     if len(content) > MOST_BYTES:
         raise PathwayError(
-            f"a pathway's file has at most {MOST_BYTES:,} bytes", case=str(path), next_step=COPY_A_PRESET
+            f"a pathway's file has at most {MOST_BYTES:,} bytes",
+            case=str(path),
+            value=f"{path.stat().st_size:,}",
+            next_step="Name a pathway's YAML file, which is a short text.",
         )
     return _values(_text(content, path), path)
 
