@@ -128,8 +128,88 @@ class PolicyRow(SealedRow):
     released_at: Mapped[str]
 
 
-SEALED: tuple[type[SealedRow], ...] = (PersonRow, ReviewRow, ChangeRow, PolicyRow)
+class TeachingSessionRow(SealedRow):
+    """A teaching session with its list of cases, frozen when it was made; only its state and its times change."""
+
+    __tablename__ = "teaching_sessions"
+    __table_args__ = (Index("teaching_sessions_code", "code"),)
+
+    code: Mapped[str]
+    title: Mapped[str]
+    facilitator: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    mode: Mapped[str]
+    seed: Mapped[int]
+    seconds_a_case: Mapped[int | None]
+    consent: Mapped[str]
+    cases: Mapped[str]
+    state: Mapped[str]
+    made_at: Mapped[str]
+    revealed_at: Mapped[str | None]
+    ended_at: Mapped[str | None]
+
+
+class TeachingReaderRow(SealedRow):
+    """Somebody who joined a session under an alias. Erasing empties all that says who it was."""
+
+    __tablename__ = "teaching_readers"
+    __table_args__ = (
+        UniqueConstraint("session", "alias_key", name="teaching_readers_alias"),
+        UniqueConstraint("session", "place", name="teaching_readers_place"),
+        UniqueConstraint("token_sha256", name="teaching_readers_token"),
+    )
+
+    session: Mapped[str] = mapped_column(ForeignKey("teaching_sessions.id"))
+    place: Mapped[int]
+    """The how-manieth to join, from 0: order and halves of the cases hang on it."""
+    alias: Mapped[str]
+    alias_key: Mapped[str]
+    salt: Mapped[str]
+    """Random, as of a person: once erased with the alias, no old digest can be tried against a guessed one."""
+    token_sha256: Mapped[str]
+    request_sha256: Mapped[str]
+    consent_sha256: Mapped[str]
+    joined_at: Mapped[str]
+    names_agreed: Mapped[bool | None]
+    erased_at: Mapped[str | None]
+
+
+class TeachingShowingRow(SealedRow):
+    """The moment at which a case was first shown to a reader, before or after the model's view. Never changed."""
+
+    __tablename__ = "teaching_showings"
+    __table_args__ = (UniqueConstraint("reader", "case_id", "phase", name="teaching_showings_once"),)
+
+    reader: Mapped[str] = mapped_column(ForeignKey("teaching_readers.id"))
+    case_id: Mapped[str]
+    phase: Mapped[str]
+    at: Mapped[str]
+
+
+class TeachingAnswerRow(SealedRow):
+    """A reader's answer to a case, before or after the model's view. Never changed: the first stands."""
+
+    __tablename__ = "teaching_answers"
+    __table_args__ = (UniqueConstraint("reader", "case_id", "phase", name="teaching_answers_once"),)
+
+    reader: Mapped[str] = mapped_column(ForeignKey("teaching_readers.id"))
+    case_id: Mapped[str]
+    phase: Mapped[str]
+    request: Mapped[str]
+    at: Mapped[str]
+    diagnosis: Mapped[str]
+    disposition: Mapped[str]
+    confidence_percent: Mapped[int]
+    seconds: Mapped[float]
+    client_seconds: Mapped[float | None]
+
+
+SEALED: tuple[type[SealedRow], ...] = (
+    PersonRow, ReviewRow, ChangeRow, PolicyRow,
+    TeachingSessionRow, TeachingReaderRow, TeachingShowingRow, TeachingAnswerRow,
+)  # fmt: skip
 """Every table whose rows the audit log vouches for."""
 
-APPEND_ONLY = (AuditEntry.__tablename__, ReviewRow.__tablename__, PolicyRow.__tablename__)
+APPEND_ONLY = tuple(
+    table.__tablename__ for table in (AuditEntry, ReviewRow, PolicyRow, TeachingShowingRow, TeachingAnswerRow)
+)
 """Tables whose triggers refuse UPDATE and DELETE."""

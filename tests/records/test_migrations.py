@@ -46,8 +46,10 @@ def test_what_was_written_outlasts_the_way_down_and_up_again(register: Register,
 
 
 def test_a_log_with_entries_is_never_dropped_on_the_way_down(register: Register, place: Place, reader: str):
-    with pytest.raises(RecordError, match="never dropped"), place.sql() as connection:
-        migrate(connection, "base")
+    with pytest.raises(RecordError, match="never dropped"), register._database.writing() as session:
+        migrate(session.connection(), "base")
+    with place.sql() as connection:
+        assert schema_of(connection) == SCHEMA
     assert register.person(reader)
     assert register.verify().sound
 
