@@ -150,6 +150,10 @@ class Register:
         """Erase who a person was; what they did stays under the id, and the log stays whole."""
         with self.writing() as session:
             people.erase(session, actor, person)
+        self.forget_erased()
+
+    def forget_erased(self) -> None:
+        """Let the database write over what was erased, as far as it can by itself."""
         self._database.forget_erased()
 
     def change_passphrase(self, person: str, passphrase: str, *, actor: str = audit.COMMAND_LINE) -> None:

@@ -132,7 +132,7 @@ def erase_aliases(register: Register, session_id: str, by: str) -> int:
             reader.alias = reader.salt = reader.request_sha256 = ""
             reader.alias_key, reader.erased_at = reader.id, now()
             seal(session, reader, by, "alias erased", teaching_session=session_id)
-    register._database.forget_erased()
+    register.forget_erased()
     return len(left)
 
 
