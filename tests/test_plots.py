@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from derm_kit.panels.plots import Series, _ticks, chart_html
+from derm_kit.panels.plots import Series, chart_html
+from derm_kit.records.report_axes import ticks
 from derm_kit.panels.tables import download_html, shares, table_html
 
 NUMBERS = pd.DataFrame({"x": [0.0, 1.0], "y": [0.5, np.nan]})
@@ -36,12 +37,12 @@ def kept(html: str, kind: str) -> str:
     ],
 )
 def test_ticks_are_round_and_within_the_axis(low, high, expected):
-    assert _ticks(low, high) == pytest.approx(expected)
+    assert ticks(low, high, most=5) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("width", np.logspace(-6, 6, 25))
 def test_ticks_are_few_but_enough_at_any_scale(width):
-    found = _ticks(0, width)
+    found = ticks(0, width, most=5)
     assert 3 <= len(found) <= 6
     assert all(0 <= tick <= width * (1 + 1e-6) for tick in found)
 

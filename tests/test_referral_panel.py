@@ -24,6 +24,7 @@ from derm_kit import ScoreRun, TriagePolicy
 from derm_kit.lesions import LesionType
 from derm_kit.panels.inputs import NumberSlider
 from derm_kit.panels.referral import ReferralPanel, referral_page
+from derm_kit.panels.referral_charts import in_fours
 from derm_kit.panels.referral_setting import MOST_PEOPLE, MOST_YEARS, Opened, require
 from derm_kit.pathway.definition import Pathway, preset, presets
 from derm_kit.pathway.measures import table
@@ -873,3 +874,13 @@ def test_a_search_can_be_stopped(panel):
 def test_an_address_is_readable_by_people(panel):
     panel._set(Scenario(groups={"melanoma or SCC": 0.1}))
     assert unquote(panel.controls.address.state.replace("+", " ")) == "pathway=skin-usc&group.melanoma or SCC=0.1"
+
+
+def test_no_two_lines_of_a_chart_are_drawn_alike_however_many_arms_there_are():
+    assert list(in_fours("Waits", [])) == [("Waits", {})]
+    assert [title for title, _ in in_fours("Waits", ["a", "b", "c", "d"])] == ["Waits"]
+    arms = [f"arm {n}" for n in range(9)]
+    charts = list(in_fours("Waits", arms))
+    assert [title for title, _ in charts] == ["Waits (1 of 3)", "Waits (2 of 3)", "Waits (3 of 3)"]
+    assert [arm for _, kinds in charts for arm in kinds] == arms
+    assert all(len(set(kinds.values())) == len(kinds) for _, kinds in charts)

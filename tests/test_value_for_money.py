@@ -18,7 +18,8 @@ from derm_kit.pathway.scenario import Scenario
 from derm_kit.pathway.sensitivity import psa
 from derm_kit.pathway.simulation import simulate
 from derm_kit.records.cheers_ai import ITEMS, Titles
-from derm_kit.records.report import Document, Mark, Paragraph, Points, Section, Table
+from derm_kit.records.report import Chart, Document, Mark, Paragraph, Points, Section, Table
+from derm_kit.records.report_picture import WARM, Box, Dots, Line, Words
 from derm_kit.records.value_for_money import value_for_money
 from derm_kit.records.value_for_money_inputs import changes_from_preset, in_words, settings
 from derm_kit.triage.policy import TriagePolicy
@@ -50,6 +51,14 @@ def part(of: Document, title: str) -> Section:
 
 def tables(of: Document, title: str) -> list[Table]:
     return [block for block in part(of, title).blocks if isinstance(block, Table)]
+
+
+def charts(of: Document, title: str) -> list[Chart]:
+    return [block for block in part(of, title).blocks if isinstance(block, Chart)]
+
+
+def drawn_words(of: Chart) -> list[str]:
+    return [shape.text for shape in of.picture.shapes if isinstance(shape, Words)]
 
 
 def table(of: Document, title: str, caption: str) -> Table:
@@ -106,6 +115,83 @@ def test_with_a_source_behind_every_value_a_verdict_is_given_and_no_mark():
     assert best == ["test first", "today", "today"]
     beside = table(made, Titles.MONEY, "Each arm against today's")
     assert column(beside, "more cost, GBP")[0].startswith("−49.04 (")
+
+
+def test_charts_stand_beside_their_tables_and_bear_the_mark_in_caption_and_picture(report: Document, skin: Outcomes):
+    seen, waited = charts(report, Titles.PEOPLE)
+    plane, curve, *bars = charts(report, Titles.DOUBT)
+    assert len(bars) == len(skin.arms) - 1
+    for one in (seen, waited, plane, curve, *bars):
+        assert "source required" in one.mark
+        assert any("source required" in said for said in drawn_words(one)), one.caption
+        assert "\n" not in one.alternative
+        assert len(one.alternative) > 100
+    for one in (plane, curve, *bars):
+        assert one.mark.startswith("illustrative")
+    for one in (seen, waited, curve):
+        assert all(arm in drawn_words(one) for arm in skin.arms), one.caption
+    others = [arm for arm in skin.arms if arm != "face to face"]
+    assert all(arm in drawn_words(plane) for arm in others)
+    assert [one.caption.split(":")[0] for one in bars] == others
+
+
+def test_charts_say_the_figures_of_the_tables(report: Document, skin: Outcomes):
+    seen = charts(report, Titles.PEOPLE)[0]
+    key = table(report, Titles.PEOPLE, "Key figures")
+    shares = [row for row in key.rows if row[0].startswith("Within the limit")]
+    assert len(shares) == len(skin.pathway.clocks)
+    for row in shares:
+        for cell in row[1:]:
+            value, limits = cell.removesuffix(")").split(" (")
+            low, high = limits.split(" to ")
+            assert f"{value} ({low} to {high})" in drawn_words(seen)
+            assert value in seen.alternative
+    plane, curve, *bars = charts(report, Titles.DOUBT)
+    for row in table(report, Titles.DOUBT, "Acceptability").rows:
+        for arm, cell in zip(skin.arms, row[1:], strict=True):
+            assert f"{arm} {cell.split(' (')[0]}" in curve.alternative
+    for one, arm in zip(bars, [arm for arm in skin.arms if arm != "face to face"], strict=True):
+        listed = table(report, Titles.DOUBT, f"{arm}: the values")
+        for low, high in (cell.split(" to ") for cell in column(listed, "low to high")):
+            assert {low, high} <= set(drawn_words(one))
+        assert sum(isinstance(shape, Box) for shape in one.picture.shapes) == 2 * len(listed.rows)
+        first = listed.rows[0]
+        assert f"{first[0]}, from {first[4]} at" in one.alternative
+    clouds = [shape for shape in plane.picture.shapes if isinstance(shape, Dots)]
+    assert [len(cloud.points) for cloud in clouds] == [DRAWS] * 3
+
+
+def test_a_cloud_s_cross_is_its_mean_and_nothing_is_drawn_outside_the_picture(report: Document):
+    for title in (Titles.PEOPLE, Titles.DOUBT):
+        for one in charts(report, title):
+            for shape in one.picture.shapes:
+                match shape:
+                    case Line(points) | Dots(points):
+                        assert all(0 <= x <= one.picture.width and 0 <= y <= one.picture.height for x, y in points)
+                    case Words(x, y) | Box(x, y):
+                        assert 0 <= x <= one.picture.width
+                        assert 0 <= y <= one.picture.height
+    plane = charts(report, Titles.DOUBT)[0].picture.shapes
+    clouds = [shape for shape in plane if isinstance(shape, Dots)]
+    crosses = [shape for shape in plane if isinstance(shape, Line) and shape.pen.width == 3][::2]
+    for cloud, cross in zip(clouds, crosses, strict=True):
+        for k in (0, 1):
+            mean = sum(point[k] for point in cloud.points) / len(cloud.points)
+            assert sum(end[k] for end in cross.points) / 2 == pytest.approx(mean, abs=1e-6)
+
+
+def test_a_threshold_is_drawn_on_the_plane_only_where_a_verdict_may_be_given(report: Document):
+    made = value_for_money(two_arms.outcomes(two_arms.pathway(with_sources=True)), draws=DRAWS)
+
+    def lines(of: Document) -> list[Line]:
+        shapes = charts(of, Titles.DOUBT)[0].picture.shapes
+        return [one for one in shapes if isinstance(one, Line) and one.pen.colour == WARM and one.pen.dashes]
+
+    assert len(lines(made)) == 1
+    assert "dashed: 20,000 GBP per QALY" in drawn_words(charts(made, Titles.DOUBT)[0])
+    assert lines(report) == []
+    assert all(not one.mark for one in charts(made, Titles.DOUBT))
+    assert not any("source required" in said for one in charts(made, Titles.DOUBT) for said in drawn_words(one))
 
 
 def test_every_value_without_a_source_is_listed_by_name_with_its_value(report: Document, skin: Outcomes):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import re
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.panels.tables import download_html, table_html
+from derm_kit.records.report_axes import ticks
 from derm_kit.triage.proportions import FloatArray
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 300, 52, 12, 10, 44
@@ -93,9 +93,9 @@ def _svg(
 
     floor = HEIGHT - BOTTOM
     parts = [f"<path class='dk-axis' d='M{LEFT},{TOP} V{floor} H{WIDTH - RIGHT}'/>"]
-    for value in _ticks(*x_range):
+    for value in ticks(*x_range, most=5):
         parts.append(f"<text x='{across(value):.0f}' y='{floor + 16}' text-anchor='middle'>{value:g}</text>")
-    for value in _ticks(*y_range):
+    for value in ticks(*y_range, most=5):
         parts.append(f"<text x='{LEFT - 6}' y='{up(value) + 4:.0f}' text-anchor='end'>{value:g}</text>")
     frame = "clip-" + re.sub("[^a-z0-9]+", "-", title.lower())
     parts.append(
@@ -125,10 +125,3 @@ def _svg(
         f"{escape(axes[1])}</text>"
     )
     return f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{escape(title)}'>{''.join(parts)}</svg>"
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    step = 10 ** math.floor(math.log10((high - low) / 2))
-    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= 5)
-    first = math.ceil(low / step - 1e-9)
-    return [round(k * step, 10) for k in range(first, math.floor(high / step + 1e-9) + 1)]

@@ -151,9 +151,9 @@ def _beside_html(chosen: list[KeptScenario]) -> str:
     )
     return (
         f"<ul>{about}</ul><div class='dk-scroll' tabindex='0' role='region' aria-label='Scenarios beside each other'>"
-        f"<table class='dk-table dk-arms'><caption>Kept scenarios beside each other: mean, and what 95 % of simulated "
-        f"years lie between</caption><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f"{download_html(frame, 'scenarios')}"
+        f"<table class='dk-table dk-arms dk-beside'><caption>Kept scenarios beside each other: mean, and what "
+        f"95 % of simulated years lie between</caption><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody>"
+        f"</table></div>{download_html(frame, 'scenarios')}"
     )
 
 

@@ -10,17 +10,24 @@ import pandas as pd
 
 from derm_kit.panels.parts import notice_html
 from derm_kit.panels.plots import Series, chart_html
-from derm_kit.panels.referral_charts import KINDS
+from derm_kit.panels.referral_charts import Kind, in_fours
 from derm_kit.panels.tables import table_html
-from derm_kit.pathway.budget import budget_impact
-from derm_kit.pathway.economic_tables import against_today, consequences, headline, increments, net_benefits, notes
+from derm_kit.pathway.economic_tables import against_today, headline, notes
 from derm_kit.pathway.economics import Evaluation, Model
 from derm_kit.pathway.measures import PER
-from derm_kit.pathway.one_way import threshold_prices, tornado
-from derm_kit.pathway.sensitivity import EVPI_NOTE, Psa, acceptability, perfect_information, plane, psa
-from derm_kit.records.report import WRITERS, Document
+from derm_kit.pathway.sensitivity import EVPI_NOTE, Psa, acceptability, plane
+from derm_kit.records.report import WRITERS, Document, Table
+from derm_kit.records.value_for_money_tables import (
+    bars_table,
+    budget_table,
+    consequence_tables,
+    increments_table,
+    information_table,
+    net_benefits_table,
+    price_table,
+    widest,
+)
 
-WIDEST = 12
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
@@ -54,19 +61,9 @@ def words_html(base: Evaluation) -> str:
 
 def tables_html(base: Evaluation) -> str:
     """The arms against today's, step by step, by net benefit, and costs beside consequences."""
-    mark = _mark(base.model)
-    parts = [
-        (f"Against today's arm, per {PER:,} people", against_today(base)),
-        ("Step by step: each arm against the next cheaper one that is not dominated", increments(base)),
-        ("Net monetary benefit", net_benefits(base)),
-        ("Costs and consequences", consequences(base)),
-    ]
-    first, *rest = parts
-    folded = "".join(
-        f"<details><summary>{escape(title)}{escape(mark)}</summary>{_table(frame, title + mark)}</details>"
-        for title, frame in rest
-    )
-    return _against_html(first[1], first[0] + mark) + folded
+    folded = increments_table(base), net_benefits_table(base), *consequence_tables(base)
+    against = _against_html(against_today(base), f"Against today's arm, per {PER:,} people{_mark(base.model)}")
+    return against + "".join(map(_folded, folded))
 
 
 def _against_html(frame: pd.DataFrame, title: str) -> str:
@@ -86,26 +83,17 @@ def _against_html(frame: pd.DataFrame, title: str) -> str:
                 "reads": row["reads"],
             }
         )
-    return table_html(pd.DataFrame(rows), title)
+    return _wrapped(pd.DataFrame(rows), title)
 
 
 def arm_html(base: Evaluation, arm: str, found: Psa | None) -> str:
     """One arm: the price at which it breaks even, its budget, and what one value at a time does."""
-    model, mark = base.model, _mark(base.model)
-    threshold = next(iter(model.thresholds.values()))
-    bars = tornado(model, arm, threshold).head(WIDEST)
-    bars = bars[bars["width_gbp"] > 0]
-    evaluation = found.evaluation if found else base
-    parts = [
-        (f"Budget over five years if {arm} takes over, GBP{mark}", budget_impact(evaluation, arm)),
-        (f"What one value at a time does to the gain of {arm} at {threshold:,.0f} GBP per QALY{mark}", bars),
-    ]
+    model = base.model
+    evaluation, over = (found.evaluation, "draws") if found else (base, "simulated years")
+    parts = [budget_table(evaluation, arm, over), bars_table(model, arm, *widest(model, arm))]
     if model.economics.price_of:
-        title = f"How cheap must {model.economics.price_of} be for {arm} to break even with today's arm{mark}"
-        parts.insert(0, (title, threshold_prices(base, arm, found)))
-    return "".join(
-        f"<details><summary>{escape(title)}</summary>{_table(frame, title)}</details>" for title, frame in parts
-    )
+        parts.insert(0, price_table(base, model.economics.price_of, (arm,), found))
+    return "".join(map(_folded, parts))
 
 
 def uncertain_html(found: Psa, arm: str) -> str:
@@ -121,23 +109,26 @@ def uncertain_html(found: Psa, arm: str) -> str:
         y_range=_around(y), remark=f"{mark}{found.draws:,} draws, the first {len(own):,} drawn.",
     )  # fmt: skip
     curve = acceptability(found)
-    series = [
-        Series(str(name), frame["gbp_per_qaly"].to_numpy(float) / 1_000, frame["share"].to_numpy(float), kind)
-        for (name, frame), kind in zip(curve.groupby("arm", sort=False), KINDS, strict=False)
-    ]
-    shares = chart_html(
-        "Acceptability", ("thousand GBP per QALY", "share of draws with the highest net benefit"), series,
-        curve[curve["gbp_per_qaly"] % 10_000 == 0].drop(columns="remark"), x_range=(0, 100), remark=mark.strip(),
-    )  # fmt: skip
-    known = perfect_information(psa(model, min(found.draws, 5_000), found.seed, resample=False))
+    shares = "".join(_acceptability_html(curve, *one, mark.strip()) for one in in_fours("Acceptability", model.arms))
     heard = "" if found.draws == found.asked else notice_html(
         "info", f"Stopped after {found.draws:,} of {found.asked:,} draws: the figures are of those."
     )  # fmt: skip
     return (
         f"{heard}<div class='dk-charts dk-charts-large'>{cloud}{shares}</div>"
-        f"{_table(known, 'Value of perfect information' + _mark(model))}"
-        f"<p class='dk-hint'>{escape(EVPI_NOTE)} These are on the mean of the years.</p>"
+        f"{_table(information_table(found))}<p class='dk-hint'>{escape(EVPI_NOTE)}</p>"
     )
+
+
+def _acceptability_html(curve: pd.DataFrame, title: str, kinds: dict[str, Kind], remark: str) -> str:
+    series = [
+        Series(arm, frame["gbp_per_qaly"].to_numpy(float) / 1_000, frame["share"].to_numpy(float), kind)
+        for arm, frame, kind in ((arm, curve[curve["arm"] == arm], kind) for arm, kind in kinds.items())
+    ]
+    numbers = curve[curve["arm"].isin(kinds) & (curve["gbp_per_qaly"] % 10_000 == 0)].drop(columns="remark")
+    return chart_html(
+        title, ("thousand GBP per QALY", "share of draws with the highest net benefit"), series, numbers,
+        x_range=(0, 100), remark=remark,
+    )  # fmt: skip
 
 
 def _axes(x: np.ndarray, y: np.ndarray) -> list[Series]:
@@ -160,7 +151,16 @@ def _mark(model: Model) -> str:
     return f" ({model.remark})" if model.remark else ""
 
 
-def _table(frame: pd.DataFrame, title: str) -> str:
-    plain = frame.drop(columns=[name for name in ("remark",) if name in frame])
-    heads = {str(name): str(name).replace("_", " ").replace("gbp", "GBP").replace("qaly", "QALY") for name in plain}
-    return table_html(plain, title, heads)
+def _folded(table: Table) -> str:
+    """A table of the report, its title to unfold it by."""
+    title = table.caption + (f" ({table.mark})" if table.mark else "")
+    return f"<details><summary>{escape(title)}</summary>{_table(table)}</details>"
+
+
+def _table(table: Table) -> str:
+    mark = f" ({table.mark})" if table.mark else ""
+    return _wrapped(pd.DataFrame(list(table.rows), columns=list(table.heads)), table.caption + mark)
+
+
+def _wrapped(frame: pd.DataFrame, title: str) -> str:
+    return f"<div class='dk-table-wrapped dk-worth'>{table_html(frame, title)}</div>"

@@ -5,25 +5,20 @@ Neither holds a script, a macro or a link to anything outside itself, and the sa
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from derm_kit.errors import DermKitError, RecordError, printable
+from derm_kit.errors import DermKitError, RecordError
+from derm_kit.records.report_picture import Picture, plain
 
-if TYPE_CHECKING:
-    from docx.document import Document as Word
-
-MOST_CHARACTERS = 20_000
-"""Of one cell or paragraph."""
-NO_DATE = datetime(1980, 1, 1)
-"""Stands for a date in files that must not depend on when they were made: the first that a ZIP archive can hold."""
-MADE_BY = "derm-kit"
+PAGE_CHARACTERS = 165
+"""In the cells of one row of a table, so that it fits a page."""
+WIDEST, LONGEST_WORD, PADDING = 110, 28, 3
+"""Characters: of a column, of a word in it that stays whole, and of the space between two columns."""
+WHOLE_ROWS = 16
+"""A table of so many rows or fewer is not parted by the end of a page."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +56,34 @@ class Table:
         if uneven is not None:
             raise ValueError(f"{self.caption}: a row has {len(uneven)} cells for {len(self.heads)} heads")
 
+    @property
+    def characters(self) -> tuple[float, ...]:
+        """Width of each column, padding included: as its cells need it, less where they would not fit a page."""
+        columns = [[row[k] for row in self.rows] for k in range(len(self.heads))]
+        words = [max(map(len, " ".join((head, *cells)).split()), default=1) for head, cells in
+                 zip(self.heads, columns, strict=True)]  # fmt: skip
+        least = [min(word, LONGEST_WORD) + PADDING for word in words]
+        wanted = [
+            max(min(max(map(len, cells), default=1), WIDEST) + PADDING, len(head) / 2, own)
+            for head, cells, own in zip(self.heads, columns, least, strict=True)
+        ]
+        if sum(wanted) <= PAGE_CHARACTERS:
+            return tuple(wanted)
+        scale = PAGE_CHARACTERS / sum(wanted)
+        return tuple(max(one * scale, own) for one, own in zip(wanted, least, strict=True))
 
-Block = Paragraph | Mark | Points | Table
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture; `alternative` says in words what is to be seen. `mark` stands beside the caption."""
+
+    caption: str
+    picture: Picture
+    alternative: str
+    mark: str = ""
+
+
+Block = Paragraph | Mark | Points | Table | Chart
 
 
 @dataclass(frozen=True)
@@ -108,20 +129,9 @@ class Document:
 
     def to_docx(self) -> bytes:
         """A Word file: A4 across, heads of tables repeated on every page, no relation to anything outside it."""
-        import docx
+        from derm_kit.records.report_word import word_file
 
-        word = docx.Document()
-        _set_up(word, self)
-        word.add_heading(_plain(self.title), 0)
-        for text in self.marks:
-            _add(word, Mark(text))
-        for title, section in self.numbered:
-            word.add_heading(_plain(title), 1)
-            for block in section.blocks:
-                _add(word, block)
-        file = io.BytesIO()
-        word.save(file)
-        return _undated(file.getvalue())
+        return word_file(self)
 
 
 WRITERS: dict[str, Callable[[Document], bytes]] = {
@@ -167,13 +177,8 @@ def _exists(path: Path) -> DermKitError:
     )
 
 
-def _plain(text: str) -> str:
-    """Text on one line; characters that cannot be seen, which XML forbids or which turn its order, are spelt out."""
-    return printable(" ".join(text.split()), MOST_CHARACTERS)
-
-
 def _shown(text: str) -> str:
-    return escape(_plain(text))
+    return escape(plain(text))
 
 
 def _html_of(block: Block) -> str:
@@ -186,6 +191,14 @@ def _html_of(block: Block) -> str:
             return f"<ul>{''.join(f'<li>{_shown(text)}</li>' for text in texts)}</ul>"
         case Table():
             return _table_html(block)
+        case Chart():
+            drawn = block.picture.to_svg(block.alternative)
+            return f"<figure><figcaption>{_captioned(block)}</figcaption>{drawn}</figure>"
+
+
+def _captioned(block: Table | Chart) -> str:
+    mark = f" <strong class='mark'>{_shown(block.mark)}</strong>" if block.mark else ""
+    return f"{_shown(block.caption)}{mark}"
 
 
 def _table_html(table: Table) -> str:
@@ -194,81 +207,15 @@ def _table_html(table: Table) -> str:
         f"<tr><th scope='row'>{_shown(row[0])}</th>{''.join(f'<td>{_shown(cell)}</td>' for cell in row[1:])}</tr>"
         for row in table.rows
     )
-    mark = f" <strong class='mark'>{_shown(table.mark)}</strong>" if table.mark else ""
+    widths = table.characters
+    fills = sum(widths) >= PAGE_CHARACTERS
+    columns = "".join(f"<col style='width:{100 * one / sum(widths):.1f}%'>" for one in widths)
+    kind = " ".join(name for name, so in (("fills", fills), ("whole", len(table.rows) <= WHOLE_ROWS)) if so)
     return (
-        f"<div class='wide' tabindex='0' role='region' aria-label='{_shown(table.caption)}'><table>"
-        f"<caption>{_shown(table.caption)}{mark}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-        "</div>"
+        f"<div class='wide' tabindex='0' role='region' aria-label='{_shown(table.caption)}'><table class='{kind}'>"
+        f"<caption>{_captioned(table)}</caption>{f'<colgroup>{columns}</colgroup>' if fills else ''}"
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-
-
-def _set_up(word: Word, document: Document) -> None:
-    """Page, language and foot; nothing about who made the file, where or when."""
-    from docx.enum.section import WD_ORIENT
-    from docx.oxml.ns import qn
-    from docx.shared import Cm, Pt
-
-    page = word.sections[0]
-    page.orientation, page.page_width, page.page_height = WD_ORIENT.LANDSCAPE, Cm(29.7), Cm(21)
-    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(1.8)
-    word.styles["Normal"].font.size = Pt(10)
-    for language in word.styles.element.iter(qn("w:lang")):
-        language.set(qn("w:val"), "en-GB")
-    said = word.core_properties
-    said.title, said.author, said.last_modified_by = _plain(document.title)[:255], MADE_BY, MADE_BY
-    said.comments, said.language, said.created, said.modified = "", "en-GB", NO_DATE, NO_DATE
-    foot = page.footer.paragraphs[0]
-    foot.add_run(f"{_plain(document.foot)} Page ")
-    number: Any = foot.add_run()
-    for name, text in (("begin", ""), ("", "PAGE"), ("end", "")):
-        part = number._r.makeelement(
-            qn("w:fldChar" if name else "w:instrText"), {qn("w:fldCharType"): name} if name else {}
-        )
-        part.text = text or None
-        number._r.append(part)
-
-
-def _add(word: Word, block: Block) -> None:
-    match block:
-        case Paragraph(text):
-            word.add_paragraph(_plain(text))
-        case Mark(text):
-            word.add_paragraph(_plain(text), style="Intense Quote")
-        case Points(texts):
-            for text in texts:
-                word.add_paragraph(_plain(text), style="List Bullet")
-        case Table():
-            _add_table(word, block)
-
-
-def _add_table(word: Word, table: Table) -> None:
-    from docx.oxml.ns import qn
-    from docx.shared import Pt
-
-    caption = word.add_paragraph(style="Caption")
-    caption.paragraph_format.keep_with_next = True
-    caption.add_run(_plain(table.caption))
-    if table.mark:
-        caption.add_run(f" [{_plain(table.mark)}]").italic = True
-    made = word.add_table(1 + len(table.rows), len(table.heads), style="Table Grid")
-    for row, texts in zip(made.rows, (table.heads, *table.rows), strict=True):
-        for cell, text in zip(row.cells, texts, strict=True):
-            run = cell.paragraphs[0].add_run(_plain(text))
-            run.font.size, run.bold = Pt(8), texts is table.heads
-        whole = row._tr.get_or_add_trPr()
-        whole.append(whole.makeelement(qn("w:cantSplit"), {}))
-        if texts is table.heads:
-            whole.append(whole.makeelement(qn("w:tblHeader"), {}))
-    word.add_paragraph()
-
-
-def _undated(content: bytes) -> bytes:
-    """The same archive with NO_DATE on every part."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        for name in given.namelist():
-            made.writestr(zipfile.ZipInfo(name, NO_DATE.timetuple()[:6]), given.read(name), zipfile.ZIP_DEFLATED)
-    return file.getvalue()
 
 
 _HEAD = (
@@ -277,15 +224,21 @@ _HEAD = (
     "<meta name='viewport' content='width=device-width, initial-scale=1'>"
 )
 _STYLE = (
-    "body{font:15px/1.5 sans-serif;color:#212b32;background:#fff;margin:0}main,footer{max-width:72rem;margin:0 auto;"
-    "padding:0 1rem}h1{font-size:1.7rem;line-height:1.25}h2{font-size:1.25rem;border-bottom:2px solid #2a6f97;"
-    "padding-bottom:.2rem;margin-top:2rem}nav ol{columns:2}a{color:#1c5274}p.mark{border:2px solid #8a5a00;"
-    "padding:.5rem .8rem;background:#fff8e8}caption{text-align:left;font-weight:600;padding:.6rem 0 .3rem}"
-    "caption .mark{border:1px solid #8a5a00;background:#fff8e8;padding:0 .4rem;white-space:nowrap}"
-    ".wide{overflow-x:auto}"
+    "body{font:15px/1.5 Arial,Helvetica,sans-serif;color:#212b32;background:#fff;margin:0}main,footer{max-width:72rem;"
+    "margin:0 auto;padding:0 1rem}h1{font-size:1.7rem;line-height:1.25}h2{font-size:1.25rem;border-bottom:2px solid "
+    "#2a6f97;padding-bottom:.2rem;margin-top:2rem}nav ol{columns:2}a{color:#1c5274}p.mark{border:2px solid #8a5a00;"
+    "padding:.5rem .8rem;background:#fff8e8}caption,figcaption{text-align:left;font-weight:600;padding:.6rem 0 .3rem}"
+    "caption .mark,figcaption .mark{border:1px solid #8a5a00;background:#fff8e8;padding:0 .4rem;white-space:nowrap}"
+    ".wide{overflow-x:auto}caption,figcaption{font-size:13px}"
     "table{border-collapse:collapse;font-size:13px;margin-bottom:.8rem}th,td{border:1px solid #aeb7bd;"
     "padding:.25rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere;min-width:4rem}"
-    "thead th{background:#eef3f6}tbody th{font-weight:400}footer{border-top:1px solid #aeb7bd;margin-top:2rem}"
-    "@page{size:A4 landscape;margin:15mm}@media print{body{font-size:10pt}main{max-width:none}.wide{overflow:visible}"
-    "table{font-size:8pt}thead{display:table-header-group}tr{break-inside:avoid}h2,caption{break-after:avoid}}"
+    "table.fills{width:100%;min-width:60rem}thead th{background:#eef3f6}tbody th{font-weight:400}"
+    "figure{margin:0 0 1rem;overflow-x:auto}svg{display:block;width:100%;min-width:40rem;height:auto;"
+    "font-family:Arial,Helvetica,sans-serif}footer{border-top:1px solid #aeb7bd;margin-top:2rem}"
+    "@page{size:A4 landscape;margin:15mm}@media print{body{font-size:10pt}main{max-width:none;padding:0}"
+    ".wide,figure{overflow:visible}table{font-size:8pt;line-height:1.3}th,td{padding:2px 5px}"
+    "table.fills,svg{min-width:0}svg{max-height:98mm}p{orphans:3;widows:3}"
+    "thead{display:table-header-group}tr,figure,table.whole,p.mark,li{break-inside:avoid}"
+    "h2,caption,figcaption,thead,thead tr,p:has(+.wide),p:has(+figure){break-after:avoid}"
+    "tbody tr:nth-child(-n+3):not(:last-child){break-after:avoid}tbody tr:nth-last-child(-n+3){break-before:avoid}}"
 )

@@ -13,6 +13,7 @@ from derm_kit.pathway.words import headline, key_figures, said
 from derm_kit.records.cheers_ai import Titles
 from derm_kit.records.report import Block, Mark, Paragraph, Points, Section, Table
 from derm_kit.records.value_for_money_cells import NONE, Row, beside, percent, ranged, rows_of
+from derm_kit.records.value_for_money_charts_people import in_time, mark_of, waits
 
 
 def people(outcomes: Outcomes, figures: pd.DataFrame) -> Section:
@@ -25,14 +26,17 @@ def people(outcomes: Outcomes, figures: pd.DataFrame) -> Section:
     shown = tuple(f"{arm} (today)" if arm == today else arm for arm in arms)
     key = key_figures(outcomes.pathway, figures)
     changes = beside(key[key["arm"] != today], others, "label", _change)
+    mark = mark_of(figures, "people", "clock")
     return Section(
         Titles.PEOPLE,
         (
             Points(tuple(headline(outcomes, arm, figures) for arm in arms)),
-            Table("Key figures", ("figure", *shown), beside(key, arms, "label", figure)),
-            Table(f"Change against {today}", ("figure", *others), changes),
+            *in_time(outcomes, figures),
+            *waits(outcomes, figures),
+            Table("Key figures", ("figure", *shown), beside(key, arms, "label", figure), mark),
+            Table(f"Change against {today}", ("figure", *others), changes, mark),
             Paragraph(f"In brackets: {RANGE}. Changes are taken year by year with the same people in both arms."),
-            _missed(outcomes, arms),
+            _missed(outcomes, arms, mark_of(figures, "cancers")),
         ),
     )
 
@@ -44,11 +48,13 @@ def clinics(outcomes: Outcomes, figures: pd.DataFrame) -> Section:
     blocks: list[Block] = [Mark(text) for text in warnings] or [Paragraph("No queue grows through the simulated days.")]
     heads = ("arm", "stage", "unit", "needed", "there is", "use", "so")
     rows = tuple(row for arm in arms for row in _loads(outcomes, arm))
-    blocks.append(Table("Load of the stages a week, at the mean", heads, rows))
+    blocks.append(Table("Load of the stages a week, at the mean", heads, rows, mark_of(figures, "clinic")))
     staff = figures[figures["topic"] == "staff"]
     if len(staff):
         minutes = beside(staff, arms, "of", figure)
-        blocks.append(Table("Staff time, minutes per person referred", ("role", *arms), minutes))
+        blocks.append(
+            Table("Staff time, minutes per person referred", ("role", *arms), minutes, mark_of(figures, "staff"))
+        )
     return Section(Titles.CLINICS, tuple(blocks))
 
 
@@ -81,7 +87,7 @@ def _loads(outcomes: Outcomes, arm: str) -> list[tuple[str, ...]]:
     ]
 
 
-def _missed(outcomes: Outcomes, arms: Sequence[str]) -> Table:
+def _missed(outcomes: Outcomes, arms: Sequence[str], mark: str) -> Table:
     rows = [
         (
             arm,
@@ -95,4 +101,4 @@ def _missed(outcomes: Outcomes, arms: Sequence[str]) -> Table:
         for one in rows_of(missed_parts(outcomes, arm))
     ]
     heads = ("arm", "group", "referred", "missed (range)", "range from the cohort's size", "range from chance")
-    return Table("Cancers that leave untreated the first time, in the counted days", heads, tuple(rows))
+    return Table("Cancers that leave untreated the first time, in the counted days", heads, tuple(rows), mark)

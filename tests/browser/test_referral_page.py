@@ -75,6 +75,17 @@ def test_a_keyboard_alone_moves_a_clinic_and_the_words_follow(page: Page):
     expect(said).not_to_have_text(grew, timeout=WAIT)
 
 
+def test_the_words_stay_in_sight_while_a_clinic_far_down_the_page_is_moved(page: Page):
+    page.set_viewport_size({"width": 1440, "height": 900})
+    said = opened(page)
+    slider = page.get_by_role("slider", name="Minor surgery list, slots a week")
+    slider.focus()
+    for place in (slider, said):
+        box = place.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 900 - box["height"]
+
+
 def test_twenty_quick_moves_end_in_the_last_one_s_figures(page: Page):
     opened(page)
     slider = page.get_by_role("slider", name="Referrals, a week")

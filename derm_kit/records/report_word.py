@@ -1,0 +1,162 @@
+"""A report as a Word file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import docx
+from docx.enum.section import WD_ORIENT
+from docx.oxml.ns import qn
+from docx.shared import Cm, Pt
+
+from derm_kit.records.report import (
+    PAGE_CHARACTERS,
+    WHOLE_ROWS,
+    Block,
+    Chart,
+    Document,
+    Mark,
+    Paragraph,
+    Points,
+    Table,
+)
+from derm_kit.records.report_picture import plain
+
+if TYPE_CHECKING:
+    from docx.document import Document as Word
+
+NO_DATE = datetime(1980, 1, 1)
+"""Stands for a date in files that must not depend on when they were made: the first that a ZIP archive can hold."""
+MADE_BY = "derm-kit"
+FONT = "Arial"
+WIDTH_CM, HEIGHT_CM = 26.1, 11.2
+"""What stands on a page: from margin to margin, and of a picture below its caption."""
+FRAME, HEAD = "8A5A00", "EEF3F6"
+
+
+def word_file(document: Document) -> bytes:
+    """The document's bytes, the same for the same document."""
+    word = docx.Document()
+    _set_up(word, document)
+    word.add_heading(plain(document.title), 0)
+    for text in document.marks:
+        _add(word, Mark(text))
+    for title, section in document.numbered:
+        word.add_heading(plain(title), 1)
+        for block, after in zip(section.blocks, (*section.blocks[1:], None), strict=True):
+            _add(word, block, leads=isinstance(after, Table | Chart))
+    file = io.BytesIO()
+    word.save(file)
+    return _undated(file.getvalue())
+
+
+def _set_up(word: Word, document: Document) -> None:
+    """Page, type, language and foot; nothing about who made the file, where or when."""
+    page = word.sections[0]
+    page.orientation, page.page_width, page.page_height = WD_ORIENT.LANDSCAPE, Cm(29.7), Cm(21)
+    page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Cm(1.8)
+    for style in word.styles:
+        for fonts in style.element.iter(qn("w:rFonts")):
+            fonts.attrib.clear()
+            for letters in ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia"):
+                fonts.set(qn(letters), FONT)
+    word.styles["Normal"].font.name, word.styles["Normal"].font.size = FONT, Pt(10)
+    word.styles["Title"].font.size = Pt(20)
+    for language in word.styles.element.iter(qn("w:lang")):
+        language.set(qn("w:val"), "en-GB")
+    said = word.core_properties
+    said.title, said.author, said.last_modified_by = plain(document.title)[:255], MADE_BY, MADE_BY
+    said.comments, said.language, said.created, said.modified = "", "en-GB", NO_DATE, NO_DATE
+    foot = page.footer.paragraphs[0]
+    foot.add_run(f"{plain(document.foot)} Page ")
+    number: Any = foot.add_run()
+    for name, text in (("begin", ""), ("", "PAGE"), ("end", "")):
+        part = number._r.makeelement(
+            qn("w:fldChar" if name else "w:instrText"), {qn("w:fldCharType"): name} if name else {}
+        )
+        part.text = text or None
+        number._r.append(part)
+
+
+def _add(word: Word, block: Block, *, leads: bool = False) -> None:
+    """Add a block; one that `leads` to a table or picture stays on its page."""
+    match block:
+        case Paragraph(text):
+            word.add_paragraph(plain(text)).paragraph_format.keep_with_next = leads
+        case Mark(text):
+            _add_mark(word, text)
+        case Points(texts):
+            for text in texts:
+                word.add_paragraph(plain(text), style="List Bullet").paragraph_format.keep_together = True
+        case Table():
+            _add_table(word, block)
+        case Chart():
+            _add_chart(word, block)
+
+
+def _add_mark(word: Word, text: str) -> None:
+    paragraph: Any = word.add_paragraph()
+    paragraph.add_run(plain(text)).bold = True
+    whole = paragraph._p.get_or_add_pPr()
+    frame = whole.makeelement(qn("w:pBdr"), {})
+    for side in ("top", "left", "bottom", "right"):
+        line = {"w:val": "single", "w:sz": "12", "w:space": "4", "w:color": FRAME}
+        frame.append(whole.makeelement(qn(f"w:{side}"), {qn(name): value for name, value in line.items()}))
+    whole.append(frame)
+
+
+def _add_caption(word: Word, block: Table | Chart) -> None:
+    caption = word.add_paragraph(style="Caption")
+    caption.paragraph_format.keep_with_next = True
+    caption.add_run(plain(block.caption))
+    if block.mark:
+        caption.add_run(f" [{plain(block.mark)}]").italic = True
+
+
+def _add_chart(word: Word, chart: Chart) -> None:
+    _add_caption(word, chart)
+    picture = chart.picture
+    width_cm = min(WIDTH_CM, HEIGHT_CM * picture.width / picture.height)
+    shown: Any = word.add_picture(io.BytesIO(picture.to_png()), width=Cm(width_cm))
+    shown._inline.docPr.set("descr", plain(chart.alternative))
+
+
+def _add_table(word: Word, table: Table) -> None:
+    """Columns as wide as their cells need, heads on every page, rows whole, and a short table on one page."""
+    _add_caption(word, table)
+    made: Any = word.add_table(1 + len(table.rows), len(table.heads), style="Table Grid")
+    made.autofit = False
+    widths = [Cm(WIDTH_CM * one / max(sum(table.characters), PAGE_CHARACTERS)) for one in table.characters]
+    for column, width in zip(made.columns, widths, strict=True):
+        column.width = width
+    whole = len(table.rows) <= WHOLE_ROWS
+    for n, (row, texts) in enumerate(zip(made.rows, (table.heads, *table.rows), strict=True)):
+        stays = n < len(table.rows) and (whole or n < 3 or n >= len(table.rows) - 2)
+        for cell, text, width in zip(row.cells, texts, widths, strict=True):
+            cell.width = width
+            paragraph = cell.paragraphs[0]
+            paragraph.paragraph_format.keep_with_next = stays
+            paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(2)
+            run = paragraph.add_run(plain(text))
+            run.font.size, run.bold = Pt(8), n == 0
+            if n == 0:
+                shade = {"w:val": "clear", "w:color": "auto", "w:fill": HEAD}
+                about = cell._tc.get_or_add_tcPr()
+                about.append(about.makeelement(qn("w:shd"), {qn(name): value for name, value in shade.items()}))
+        part = row._tr.get_or_add_trPr()
+        part.append(part.makeelement(qn("w:cantSplit"), {}))
+        if n == 0:
+            part.append(part.makeelement(qn("w:tblHeader"), {}))
+    word.add_paragraph()
+
+
+def _undated(content: bytes) -> bytes:
+    """The same archive with NO_DATE on every part."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in given.namelist():
+            made.writestr(zipfile.ZipInfo(name, NO_DATE.timetuple()[:6]), given.read(name), zipfile.ZIP_DEFLATED)
+    return file.getvalue()
