@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from derm_kit.panels.plots import Series, chart_html
-from derm_kit.records.report_axes import ticks
 from derm_kit.panels.tables import download_html, shares, table_html
+from derm_kit.records.report_axes import ticks
 
 NUMBERS = pd.DataFrame({"x": [0.0, 1.0], "y": [0.5, np.nan]})
 LINE = Series("a line", np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.25, 1.0]))
@@ -33,7 +33,7 @@ def kept(html: str, kind: str) -> str:
         (0, 0.5, [0, 0.1, 0.2, 0.3, 0.4, 0.5]),
         (-0.05, 0.42, [0, 0.1, 0.2, 0.3, 0.4]),
         (0, 1000, [0, 200, 400, 600, 800, 1000]),
-        (-1, 1, [-1, 0, 1]),
+        (-1, 1, [-1, -0.5, 0, 0.5, 1]),
     ],
 )
 def test_ticks_are_round_and_within_the_axis(low, high, expected):
