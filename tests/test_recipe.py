@@ -52,7 +52,8 @@ def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe.run_stage(data, work, "second", replace(recipe.STAGES["second"], **tiny), seed=1)
     recipe.run_stage(data, work, "finish", replace(recipe.STAGES["finish"], **tiny, start_from="second"), seed=2)
     members = [f"--member=tf_efficientnet_lite0={work / name}.safetensors:0.5" for name in ("finish", "second")]
-    command = [MODELS / "export.py", data, *members, "--out", work / "model", "--version", "0"]
+    command = [MODELS / "export.py", data, *members, "--out", work / "model", "--version", "0",
+               "--input-size", "64"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         capture_output=True,

@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,27 +34,47 @@ def classifier() -> Classifier:
     return Classifier(device="cpu")
 
 
-@pytest.fixture
-def cohort(tmp_path: Path) -> Cohort:
-    """Forty pictures, the seventh of which is no picture."""
-    folder = tmp_path / "pictures"
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty pictures, the seventh of which is no picture; to copy and never to write to."""
+    folder = tmp_path_factory.mktemp("forty") / "pictures"
     folder.mkdir()
     rng = np.random.default_rng(5)
     for i in range(40):
         picture = cv2.GaussianBlur(rng.integers(0, 255, (256, 300, 3), np.uint8), (0, 0), 3)
         cv2.imwrite(str(folder / f"case{i:02d}.jpg"), picture)
     (folder / "case07.jpg").write_text("not a picture")
-    return read(folder)
+    return folder
 
 
 @pytest.fixture
-def stopped(cohort: Cohort, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run in parts of four cases that was stopped when all its parts were written."""
-    monkeypatch.setattr(parts, "BATCHES_PER_PART", 2)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+def cohort(pictures: Path, tmp_path: Path) -> Cohort:
+    """The forty pictures in a folder of the test's own."""
+    return read(shutil.copytree(pictures, tmp_path / "pictures"))
+
+
+@pytest.fixture(scope="module")
+def forty(pictures: Path) -> Cohort:
+    """The forty pictures where they lie, for tests that leave them as they are."""
+    return read(pictures)
+
+
+@pytest.fixture(scope="module")
+def stopped_once(forty: Cohort, classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in parts of four cases that was stopped when all its parts were written; to copy and never to write to."""
+    out = tmp_path_factory.mktemp("once") / "stopped"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(parts, "BATCHES_PER_PART", 2)
         patch.setattr(Parts, "finish", stop)
-        score(cohort, classifier, tmp_path / "stopped", batch_size=2, progress=False)
-    return tmp_path / "stopped"
+        score(forty, classifier, out, batch_size=2, progress=False)
+    return out
+
+
+@pytest.fixture
+def stopped(stopped_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That run, of `forty`, in a folder of the test's own."""
+    monkeypatch.setattr(parts, "BATCHES_PER_PART", 2)
+    return shutil.copytree(stopped_once, tmp_path / "stopped")
 
 
 def stop(*_: object) -> None:
@@ -217,11 +238,11 @@ def test_everything_in_the_identity_can_be_told(cohort: Cohort, classifier: Clas
 
 @pytest.mark.parametrize("change", [{"temperature": 3.0}, {"architecture": "another"}])
 def test_a_stopped_run_is_not_continued_under_another_card(
-    cohort: Cohort, classifier: Classifier, stopped: Path, change: dict, monkeypatch: pytest.MonkeyPatch
+    forty: Cohort, classifier: Classifier, stopped: Path, change: dict, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(classifier, "card", classifier.card.model_copy(update=change))
     with pytest.raises(RunError, match="what its card says"):
-        score(cohort, classifier, stopped, batch_size=2, progress=False)
+        score(forty, classifier, stopped, batch_size=2, progress=False)
 
 
 def test_the_folder_of_the_pictures_is_never_the_run_folder(cohort: Cohort, classifier: Classifier, tmp_path: Path):
@@ -279,32 +300,32 @@ def with_a_row_less(file: Path) -> None:
 
 @pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b""), cut_short, with_a_zeroed_page, with_a_row_less])
 def test_a_part_damaged_by_a_power_cut_is_scored_again(
-    cohort: Cohort, classifier: Classifier, stopped: Path, tmp_path: Path, damage
+    forty: Cohort, classifier: Classifier, stopped: Path, tmp_path: Path, damage
 ):
-    score(cohort, classifier, tmp_path / "whole", batch_size=2, progress=False)
+    score(forty, classifier, tmp_path / "whole", batch_size=2, progress=False)
     file = stopped / PARTS_FOLDER / "000002.parquet"
     kept = (stopped / PARTS_FOLDER / "000003.parquet").stat().st_mtime_ns
     damage(file)
-    plan = Parts(stopped, len(cohort), 2, identity(cohort, classifier, 2))
+    plan = Parts(stopped, len(forty), 2, identity(forty, classifier, 2))
     assert plan.missing() == [2]
     with pytest.raises(RunError, match=r"000002.*same command again"):
-        plan.finish(cohort)
+        plan.finish(forty)
     assert (stopped / PARTS_FOLDER / "000003.parquet").stat().st_mtime_ns == kept
-    score(cohort, classifier, stopped, batch_size=2, progress=False)
+    score(forty, classifier, stopped, batch_size=2, progress=False)
     assert contents(stopped) == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{}", b"\xff", None])
 def test_a_damaged_run_json_beside_parts_is_told(
-    cohort: Cohort, classifier: Classifier, stopped: Path, content: bytes | None
+    forty: Cohort, classifier: Classifier, stopped: Path, content: bytes | None
 ):
     file = stopped / PARTS_FOLDER / RUN_FILE
     file.unlink() if content is None else file.write_bytes(content)
     with pytest.raises(RunError, match=r"missing, empty or damaged.*remove this run folder"):
-        score(cohort, classifier, stopped, batch_size=2, progress=False)
+        score(forty, classifier, stopped, batch_size=2, progress=False)
     for part in (stopped / PARTS_FOLDER).glob("*.parquet"):
         part.unlink()
-    assert len(score(cohort, classifier, stopped, batch_size=2, progress=False)) == 39
+    assert len(score(forty, classifier, stopped, batch_size=2, progress=False)) == 39
 
 
 def test_a_damaged_run_json_of_a_finished_run_is_told(cohort: Cohort, classifier: Classifier, tmp_path: Path):
@@ -316,7 +337,7 @@ def test_a_damaged_run_json_of_a_finished_run_is_told(cohort: Cohort, classifier
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a file")
 @pytest.mark.parametrize("largest_bytes", [100, 4_000])
-def test_a_full_disk_is_one_plain_sentence(cohort: Cohort, classifier: Classifier, stopped: Path, largest_bytes: int):
+def test_a_full_disk_is_one_plain_sentence(forty: Cohort, classifier: Classifier, stopped: Path, largest_bytes: int):
     child = f"""
 import resource
 from pathlib import Path
@@ -324,21 +345,21 @@ from derm_kit import Classifier, read, score
 from derm_kit.errors import RunError
 from derm_kit.model import parts
 parts.BATCHES_PER_PART = 2
-cohort, classifier = read(Path({str(cohort.root)!r})), Classifier(device="cpu")
+forty, classifier = read(Path({str(forty.root)!r})), Classifier(device="cpu")
 resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_bytes}, {largest_bytes}))
 try:
-    score(cohort, classifier, Path({str(stopped)!r}), batch_size=2, progress=False)
+    score(forty, classifier, Path({str(stopped)!r}), batch_size=2, progress=False)
 except RunError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert "must be writable (File too large)" in done.stdout
-    assert len(score(cohort, classifier, stopped, batch_size=2, progress=False)) == 39
+    assert len(score(forty, classifier, stopped, batch_size=2, progress=False)) == 39
 
 
 def test_no_writer_is_left_to_its_destructor_where_closing_fails(
-    cohort: Cohort, classifier: Classifier, stopped: Path, monkeypatch: pytest.MonkeyPatch
+    forty: Cohort, classifier: Classifier, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ):
     class Full(pq.ParquetWriter):
         def close(self) -> None:
@@ -350,10 +371,10 @@ def test_no_writer_is_left_to_its_destructor_where_closing_fails(
     with monkeypatch.context() as patch:
         patch.setattr(parts.pq, "ParquetWriter", Full)
         with pytest.raises(RunError, match="No space left on device"):
-            score(cohort, classifier, stopped, batch_size=2, progress=False)
+            score(forty, classifier, stopped, batch_size=2, progress=False)
     gc.collect()
     assert ignored == []
-    assert len(score(cohort, classifier, stopped, batch_size=2, progress=False)) == 39
+    assert len(score(forty, classifier, stopped, batch_size=2, progress=False)) == 39
 
 
 def test_a_batch_that_does_not_fit_into_memory_asks_for_a_smaller_one(
@@ -369,9 +390,9 @@ def test_a_batch_that_does_not_fit_into_memory_asks_for_a_smaller_one(
     assert len(score(cohort, classifier, tmp_path / "run", batch_size=4, progress=False)) == 39
 
 
-def test_a_run_says_whether_it_may_be_continued(cohort: Cohort, classifier: Classifier, stopped: Path):
+def test_a_run_says_whether_it_may_be_continued(forty: Cohort, classifier: Classifier, stopped: Path):
     assert may_be_continued(stopped)
-    score(cohort, classifier, stopped, batch_size=2, progress=False)
+    score(forty, classifier, stopped, batch_size=2, progress=False)
     assert not may_be_continued(stopped)
 
 
