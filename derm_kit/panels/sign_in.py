@@ -4,26 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
+from typing import Protocol
 
 import ipywidgets as w
 
 from derm_kit.errors import RecordError
 from derm_kit.panels.parts import Panel, guarded
-from derm_kit.records.desk import Desk
 from derm_kit.records.people import Person
 
 NO_REGISTER = (
-    "There is no register on this machine yet, so nothing can be stored: cases can be looked at. An administrator "
-    "makes one by adding the first person: derm-kit people add."
+    "There is no register on this machine yet, so nothing can be stored{still}. An administrator makes one by adding "
+    "the first person: derm-kit people add."
 )
-UNUSABLE = "The register cannot be used now, so nothing can be stored: cases can be looked at."
+UNUSABLE = "The register cannot be used now, so nothing can be stored{still}."
+
+
+class Seat(Protocol):
+    """What somebody signs in to: `person` is who sits there. Methods raise RecordError as the register does."""
+
+    person: Person | None
+
+    def open(self) -> None:
+        """Take the register of this machine, if there is one by now."""
+
+    def people(self) -> list[Person]:
+        """Everybody who may sign in."""
+
+    def sign_in(self, person: str, passphrase: str) -> None:
+        """Seat a person, if this is their passphrase."""
+
+    def sign_out(self) -> None:
+        """Nobody sits there."""
 
 
 class SignInPanel(Panel):
-    """Sign in and out; `then` is called after either."""
+    """Sign in and out; `then` is called after either. `purpose` says what it is for, `still` what goes without it."""
 
-    def __init__(self, desk: Desk, then: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        desk: Seat,
+        then: Callable[[], None],
+        purpose: str = "Sign in to store decisions; without it cases can be looked at.",
+        still: str = ": cases can be looked at",
+    ) -> None:
         super().__init__()
+        self._purpose, self._still = purpose, still
         self._desk, self._then, self._anybody, self._without = desk, then, False, NO_REGISTER
         self._entered = False
         self.words = w.HTML()
@@ -98,7 +123,7 @@ class SignInPanel(Panel):
         if person is not None:
             said = f"Signed in: <strong>{escape(person.name)}</strong>, {escape(person.role)}."
         elif anybody:
-            said = "Sign in to store decisions; without it cases can be looked at."
+            said = escape(self._purpose)
         else:
-            said = escape(self._without)
+            said = escape(self._without.format(still=self._still))
         self.words.value = f"<p>{said}</p>"

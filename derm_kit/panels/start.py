@@ -34,8 +34,8 @@ DOORS = (
     ),
     (
         "GP teacher",
-        "",
-        "Until the teaching page is here: derm-kit show prints the scores of 2,419 real lesions the model never saw.",
+        "05_teaching_session.ipynb",
+        "Have a room read cases on their phones, before and after the model’s view, and see what it did to them.",
     ),
 )
 
