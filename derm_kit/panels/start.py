@@ -1,4 +1,4 @@
-"""The front page: what this is, five doors, the state of the model and of this machine."""
+"""The front page: what this is, a door for each reader, the state of the model and of this machine."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ DOORS = (
         "GP teacher",
         "05_teaching_session.ipynb",
         "Have a room read cases on their phones, before and after the model’s view, and see what it did to them.",
+    ),
+    (
+        "Lecture",
+        "10_how_to_read_a_map.ipynb",
+        "Thresholds, prevalence, small numbers, and what a heat map can and cannot say; with questions.",
     ),
 )
 

@@ -1,0 +1,70 @@
+"""`derm-kit serve`: the workbench for this machine, or the page of a teaching session for its readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from derm_kit.cli.console import console
+from derm_kit.errors import DermKitError
+
+SESSION_ONLY = "With --session only."
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Port; 8866, for readers 8443.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address to listen on; left out: 127.0.0.1, this machine only.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    run: Annotated[Path | None, typer.Option(help="Scores to open on. Left out: the reference cohort.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy in force. Left out: the default of the model.")] = None,
+    session: Annotated[
+        str | None, typer.Option(help="Code of a teaching session: serve its readers' page and nothing else.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help=f"Address for the readers' phones. {SESSION_ONLY}")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help=f"Certificate (PEM); left out: self-made. {SESSION_ONLY}")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help=f"Its key (PEM). {SESSION_ONLY}")] = None,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help=f"A proxy on this machine brings TLS. {SESSION_ONLY}")
+    ] = False,
+) -> None:
+    """Open the workbench in a browser, or a teaching session for its readers; Ctrl-C stops it."""
+    if session:
+        _refuse_beside("--session", {"--run": run, "--policy": policy, "--address": address})
+        from derm_kit.readers.opening import PORT, Door, serve_session
+
+        door = Door(host or "127.0.0.1", port or PORT, certificate, key, behind_proxy)
+        serve_session(session, door, ready=lambda line: console.print(line, markup=False, emoji=False, soft_wrap=True))
+        return
+    _refuse_beside(
+        "the workbench", {"--host": host, "--certificate": certificate, "--key": key, "--behind-proxy": behind_proxy}
+    )
+    from derm_kit.serve import PORT as WORKBENCH_PORT
+    from derm_kit.serve import serve as serve_pages
+
+    if run or policy:
+        _open_on(run, policy)
+    serve_pages(port or WORKBENCH_PORT, address or "127.0.0.1", open_browser=browser, ready=console.print)
+
+
+def _refuse_beside(what: str, given: dict[str, object]) -> None:
+    for option, value in given.items():
+        if value:
+            raise DermKitError(
+                f"{option} does not go with {what}", value=value, next_step="Leave it out; see derm-kit serve --help."
+            )
+
+
+def _open_on(run: Path | None, policy: Path | None) -> None:
+    """Refuse here what no page could open on."""
+    from derm_kit.triage.counts import CaseCounter
+    from derm_kit.triage.opening import Opening, name_opening, policy_for
+
+    opening = Opening.read(run, policy)
+    CaseCounter(opening.run, policy_for(opening.run, opening.policy))
+    name_opening(run, policy)
