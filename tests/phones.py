@@ -90,14 +90,16 @@ class Phone:
         return self.ask("POST", f"/api/{what}", json.dumps(said).encode(), Content_Type="application/json")
 
     def until_taken(self, what: str, **said: object) -> Reply:
-        """A POST, again and again as the page does it."""
+        """A POST, again and again as the page does it, and the last reply if it is never taken."""
+        until = time.monotonic() + READY_S
         while True:
             try:
                 reply = self.post(what, **said)
-                if reply.status not in (429, 503):
+                if reply.status not in (429, 503) or time.monotonic() > until:
                     return reply
             except OSError:
-                pass
+                if time.monotonic() > until:
+                    raise
             time.sleep(AGAIN_S)
 
     def join(self, code: str, alias: str, request: str = "") -> Reply:

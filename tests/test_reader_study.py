@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -454,11 +453,3 @@ def test_no_answer_at_all_is_an_empty_study_with_a_list():
     assert found.attendance["cases"].tolist() == [0]
     assert found.rates["reason"].eq("no answer").all()
     assert attendance(found.study).equals(found.attendance)
-
-
-def test_thirty_readers_of_forty_cases_are_analysed_in_less_than_a_second_of_one_core():
-    answers, cases = simulated(30, 40, 10)
-    analyse_study(*simulated(3, 8, 1))
-    begin = time.process_time()
-    analyse_study(answers, cases)
-    assert time.process_time() - begin < 1
