@@ -31,7 +31,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "derm-kit",
 }
-PAGE = {"": "text/html", "reader.css": "text/css", "reader.js": "text/javascript"}
+SCRIPTS = ("reader.js", "asking.js", "debrief.js")
+PAGE = {"": "text/html", "reader.css": "text/css"} | dict.fromkeys(SCRIPTS, "text/javascript")
 WORDS = {400: trouble.UNREADABLE, 404: "There is nothing here.", 405: "This is not done here."}
 NOT_IN = "This phone is not in this session: join with its code. What it answered before is stored."
 WRONG_CODE = "No session has this code. Look at the wall and type it again."

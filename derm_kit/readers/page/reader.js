@@ -1,11 +1,10 @@
 // The page of a reader: what it shows is what the server says; answers go there at once, and again until they are taken.
-const el = (id) => document.getElementById(id);
+import { AGAIN_MS, NO_NETWORK, ask, el, joining, make, pause, say, untilTaken, uuid } from "./asking.js";
+import { debrief } from "./debrief.js";
+
 const EVERY_MS = 2500;
-const AGAIN_MS = 1500;
-const PATIENCE_MS = 15000;
 const PARTS = ["join", "waiting", "case", "debrief"];
 const SIZES = ["", "twice", "most"];
-const NO_NETWORK = "The network is not there. Nothing is lost: this page goes on by itself when it is back. Leave it open.";
 const NOT_KEPT = "This browser keeps no cookies for this page, so that it cannot take part. Allow them, or use another browser.";
 const chosen = { diagnosis: "", disposition: "" };
 let choices = null;
@@ -16,71 +15,8 @@ let sending = false;
 let loaded = false;
 let joined = false;
 
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-
-function make(tag, words, attributes = {}) {
-  const made = document.createElement(tag);
-  if (words !== undefined) made.textContent = words;
-  Object.assign(made, attributes);
-  return made;
-}
-
-function say(words, level = "info", lost = false) {
-  el("notice").textContent = words;
-  el("notice").className = level;
-  el("notice").dataset.lost = lost ? "yes" : "";
-}
-
 function only(part) {
   for (const id of PARTS) el(id).hidden = id !== part;
-}
-
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-// Drawn once for a join and kept over a reload, until a look shows that the join arrived and the browser kept its cookie.
-const joining = {
-  lent: "",
-  get request() {
-    this.lent ||= uuid();
-    try {
-      if (!sessionStorage.getItem("joining")) sessionStorage.setItem("joining", this.lent);
-      return sessionStorage.getItem("joining");
-    } catch {
-      return this.lent;
-    }
-  },
-  done() {
-    this.lent = "";
-    try {
-      sessionStorage.removeItem("joining");
-    } catch {
-      // nothing was kept there
-    }
-  },
-};
-
-async function ask(path, body) {
-  const options = body ? { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } } : {};
-  const signal = AbortSignal.timeout?.(PATIENCE_MS);
-  const answer = await fetch(`api/${path}`, { cache: "no-store", credentials: "same-origin", signal, ...options });
-  const said = await answer.json();
-  if (answer.ok) return said;
-  throw Object.assign(new Error(said.error), { status: answer.status, wait: Number(answer.headers.get("Retry-After")) });
-}
-
-async function untilTaken(path, body) {
-  for (;;) {
-    try {
-      return await ask(path, body);
-    } catch (error) {
-      if (error.status && error.status !== 503 && error.status !== 429) throw error;
-      say(error.status ? error.message : NO_NETWORK, "error", true);
-      await pause(error.wait ? error.wait * 1000 : AGAIN_MS * (1 + Math.random()));
-    }
-  }
 }
 
 function buttons(id, offered) {
@@ -192,54 +128,18 @@ async function show(now) {
     only("case");
     showCase(now);
   } else if (now.revealed) {
-    if (shown !== "debrief") await debrief();
+    if (shown !== "debrief") {
+      await debrief(el("debrief"));
+      shown = "debrief";
+      say("");
+      scrollTo(0, 0);
+    }
     only("debrief");
   } else {
     only("waiting");
     shown = "";
     el("waits").textContent = now.waits;
   }
-}
-
-async function debrief() {
-  const told = await ask("debrief");
-  const into = el("debrief");
-  into.replaceChildren(make("h2", "How it went"), ...told.summary.map((line) => make("p", line)));
-  if (told.ask_names) into.append(names(told));
-  for (const one of told.cases) into.append(telling(one));
-  shown = "debrief";
-  say("");
-  scrollTo(0, 0);
-}
-
-function names(told) {
-  const label = make("label", undefined, { className: "check" });
-  const box = make("input", undefined, { type: "checkbox", checked: told.names_agreed });
-  box.addEventListener("change", async () => {
-    box.disabled = true;
-    try {
-      await untilTaken("names", { agreed: box.checked });
-      say(box.checked ? "You agreed to be named. You can take it back here." : "You are not named.", "success");
-    } catch (error) {
-      box.checked = !box.checked;
-      say(error.message, "error");
-    } finally {
-      box.disabled = false;
-    }
-  });
-  label.append(box, make("span", told.ask_names));
-  return label;
-}
-
-function telling(one) {
-  const told = make("section", undefined, { className: one.model_wrong ? "told astray" : "told" });
-  const pair = make("div", undefined, { className: "pair" });
-  pair.append(make("img", undefined, { src: `api/picture/${one.number}`, alt: `Picture of case ${one.number}`, loading: "lazy" }));
-  if (one.map) pair.append(make("img", undefined, { src: `api/map/${one.number}`, alt: "Heat map of the model", loading: "lazy" }));
-  const list = make("dl");
-  for (const [name, words] of one.lines) list.append(make("dt", name), make("dd", words));
-  told.append(make("h3", `${one.number}. ${one.truth}`), pair, list, make("p", one.look_for), make("p", one.credit, { className: "soft" }));
-  return told;
 }
 
 async function look() {
