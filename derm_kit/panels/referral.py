@@ -99,8 +99,8 @@ class ReferralPanel(Panel):
         self.notice.value = ""
         self.scenario = scenario
         self.enough.offer(self.opened, scenario)
-        self._tell_address()
         self._begin()
+        self._tell_address()
 
     @guarded
     def _back(self) -> None:
@@ -173,8 +173,8 @@ class ReferralPanel(Panel):
             self._showing = False
         self._show_inputs()
         self.enough.offer(opened, scenario)
-        self._tell_address()
         self._begin()
+        self._tell_address()
 
     def _forget(self) -> None:
         """Take the figures of one pathway off the page before another is simulated."""
