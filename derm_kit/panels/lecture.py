@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -24,7 +24,8 @@ from derm_kit.model.overlay import laid_over
 from derm_kit.panels.charts import curves_html
 from derm_kit.panels.parts import BANNER, FOOTER
 from derm_kit.panels.tables import shares, table_html
-from derm_kit.triage.measures import Rates
+from derm_kit.triage.counts import CaseCounter
+from derm_kit.triage.measures import Rates, rates
 from derm_kit.triage.policy import SAFETY_NET
 from derm_kit.triage.proportions import proportion
 from derm_kit.triage.tuning import InCaseMix
@@ -79,6 +80,27 @@ def rate_in_words(found: Rates, name: str, lesion_type: LesionType | None = None
     """One rate over all assessed cases, as `count_in_words`."""
     at = 0, found.place(name, lesion_type, assessed=True)
     return count_in_words(int(found.count[at]), int(found.n[at]))
+
+
+def thresholds(
+    counter: CaseCounter, usual: Mapping[LesionType, float], lesion_type: LesionType, steps: Mapping[str, float]
+) -> HTML:
+    """How many of one type are caught, and how often a call is right, by named thresholds; the others stay as usual."""
+    rows = []
+    for name, step in steps.items():
+        found = rates(counter.count({**usual, lesion_type: step}))
+        caught, right = "sensitivity", "right among those called so"
+        rows.append((f"{step:.3f}, {name}", *(rate_in_words(found, rate, lesion_type) for rate in (caught, right))))
+    label = lesion_type.label.lower()
+    heads = ["threshold", f"{label}s caught", f"right among those called {label}"]
+    caption = "Reference lesions that the model assessed: share and its 95% interval"
+    return table(pd.DataFrame(rows, columns=heads), caption)
+
+
+def by_type(found: Sequence[tuple[int, int, str]], caption: str) -> HTML:
+    """How often the highest score is right: for each type how many lesions, how many right, and its name."""
+    rows = [(label, count_in_words(right, n)) for n, right, label in found]
+    return table(pd.DataFrame(rows, columns=["type", "highest score is right (95% interval)"]), caption)
 
 
 def clinics(found: Mapping[float, InCaseMix], caption: str) -> HTML:
