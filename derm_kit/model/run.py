@@ -37,7 +37,7 @@ MOST_ROWS = 20_000_000
 """Of a parquet: a small one may say of a billion rows that they are alike. A CSV has at most 4 GiB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreRun:
     """Scores of one cohort by one model, held on construction to what a triage policy relies on.
 

@@ -221,6 +221,7 @@ class ReferralPanel(Panel):
             self._begin()
             return
         self._newest.stop()
+        self._draw_charts()
         self.notice.value = notice_html(
             "info", "Stopped. The figures are those simulated so far, or of the setting before; Simulate goes on."
         )
@@ -235,10 +236,14 @@ class ReferralPanel(Panel):
             ("load", load_html), ("costs", costs_html), ("remarks", remarks_html),
         ):  # fmt: skip
             shown[name].value = html(found)
+        shown["files"].value = ""
+        if found.whole:
+            self._draw_charts()
+        self.worth.show(found)
+
+    def _draw_charts(self) -> None:
         for draw in (self._draw_waits, self._draw_queue, self._draw_routes):
             draw()
-        shown["files"].value = ""
-        self.worth.show(found)
 
     def _draw_waits(self) -> None:
         self._draw("waits", self.controls.waits_of.value, waiting_html)

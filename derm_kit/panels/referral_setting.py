@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,16 +98,26 @@ def look(
     progress: Callable[[int, int], None],
     known: Outcomes | None = None,
 ) -> None:
-    """Simulate a scenario: a few replications are shown at once, then all. Ends where `progress` raises.
+    """Simulate a scenario: a few replications are shown while all are simulated. Ends where `progress` raises.
 
     Arms that a step does not move are taken from `known`, the outcomes before it.
     """
     pathway, policy = scenario.pathway(opened.pathway), scenario.policy(opened.policy)
-    loads: dict[str, pd.DataFrame] = {}
-    for n in sorted({min(FIRST_LOOK, scenario.replications), scenario.replications}):
-        outcomes = simulate(
-            pathway, opened.run, policy, seed=scenario.seed, replications=n, arms=scenario.arms or None,
+
+    def found(replications: int) -> Outcomes:
+        return simulate(
+            pathway, opened.run, policy, seed=scenario.seed, replications=replications, arms=scenario.arms or None,
             progress=progress, known=known,
         )  # fmt: skip
-        loads = loads or {arm: load(pathway, arm, opened.run, policy) for arm in outcomes.arms}
-        show(Found(opened, scenario, outcomes, table(outcomes), loads, n == scenario.replications))
+
+    def tell(outcomes: Outcomes) -> None:
+        loads = {arm: load(pathway, arm, opened.run, policy) for arm in outcomes.arms}
+        whole = outcomes.replications == scenario.replications
+        show(Found(opened, scenario, outcomes, table(outcomes), loads, whole))
+
+    with ThreadPoolExecutor(1) as beside:
+        first = beside.submit(tell, found(FIRST_LOOK)) if scenario.replications > FIRST_LOOK else None
+        outcomes = found(scenario.replications)
+        if first:
+            first.result()
+    tell(outcomes)

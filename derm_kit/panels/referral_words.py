@@ -33,12 +33,11 @@ def comparison_html(found: Found) -> str:
     """Key figures with their range, each arm in a column, and its change against today's below."""
     pathway, rows = found.outcomes.pathway, key_figures(found.outcomes.pathway, found.figures)
     arms, lines = _today_first(found), []
-    for label in rows["label"].drop_duplicates():
-        own = rows[rows["label"] == label]
+    for label, own in rows.groupby("label", sort=False):
         by_arm = dict(zip(own["arm"], own[NUMBERS].to_numpy(np.float64).tolist(), strict=True))
         unit = str(own["unit"].iloc[0])
         cells = "".join(f"<td>{_cell(by_arm[arm], unit) if arm in by_arm else '–'}</td>" for arm in arms)
-        lines.append(f"<tr><th scope='row'>{escape(label)}</th>{cells}</tr>")
+        lines.append(f"<tr><th scope='row'>{escape(str(label))}</th>{cells}</tr>")
     heads = "".join(f"<th scope='col'>{escape(arm)}{' (today)' if arm == pathway.today else ''}</th>" for arm in arms)
     caption = (
         "Mean over simulated years; in brackets what 95 % of the years lie between; below it the change from today."
@@ -58,12 +57,11 @@ def glance_html(found: Found) -> str:
     rows = key_figures(found.outcomes.pathway, found.figures)
     rows = rows[rows["measure"].isin(GLANCE)]
     arms, lines = _today_first(found), []
-    for label in rows["label"].drop_duplicates():
-        own = rows[rows["label"] == label]
+    for label, own in rows.groupby("label", sort=False):
         unit = str(own["unit"].iloc[0])
         means = dict(zip(own["arm"], own["value"].astype(float), strict=True))
         cells = "".join(f"<td>{said(means[arm], 0, 0, unit)[0] if arm in means else '–'}</td>" for arm in arms)
-        lines.append(f"<tr><th scope='row'>{escape(label)}</th>{cells}</tr>")
+        lines.append(f"<tr><th scope='row'>{escape(str(label))}</th>{cells}</tr>")
     heads = "".join(f"<th scope='col'>{escape(arm)}</th>" for arm in arms)
     return (
         "<div class='dk-scroll dk-tall' tabindex='0' role='region' aria-label='At a glance'>"

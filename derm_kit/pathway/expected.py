@@ -7,7 +7,6 @@ system (Kemeny and Snell, Finite Markov Chains, 1960, chapter 3).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -37,54 +36,62 @@ class Expected:
 
 def expected(plan: Plan) -> Expected:
     """Visits and ways out of each condition and disposition in an arm."""
-    n_conditions, n_exits = plan.condition_until.size, plan.treated.size
-    n_stages = plan.kind.size
-    n_dispositions = len(DISPOSITIONS) if (plan.reads == BY_POLICY).any() else 1
-    visits = np.zeros((n_conditions, n_dispositions, n_stages))
-    leaves = np.zeros((n_conditions, n_dispositions, n_exits))
+    n_stages, read = plan.kind.size, _outcome_shares(plan)
+    visits: Floats = np.zeros((*read.shape[:2], n_stages))
+    leaves: Floats = np.zeros((*read.shape[:2], plan.treated.size))
     for way, (entry, share) in enumerate(((plan.entry, plan.uptake), (plan.other_entry, 1 - plan.uptake))):
-        start = np.eye(1, n_stages, entry)[0] * share
-        for g, a in product(range(n_conditions), range(n_dispositions) if share else ()):
-            onward, out = _steps(plan, way, g, a)
-            seen = np.linalg.solve((np.eye(n_stages) - onward).T, start)
-            left = seen @ out
-            seen += np.linalg.solve((np.eye(n_stages) - onward).T, _referred_again(plan, g, left))
-            leaves[g, a] += left
-            visits[g, a] += seen * _slots_per_visit(plan)
-    return Expected(visits, leaves)
+        onward, out = _steps(plan, way, read)
+        stays = np.swapaxes(np.eye(n_stages) - onward, -1, -2)
+        start = np.broadcast_to(share * np.eye(1, n_stages, entry)[0], onward.shape[:-1])
+        seen = _solved(stays, start)
+        left: Floats = np.einsum("gas,gase->gae", seen, out)
+        visits += seen + _solved(stays, _referred_again(plan, left))
+        leaves += left
+    return Expected(visits * _slots_per_visit(plan), leaves)
 
 
-def _referred_again(plan: Plan, g: int, leaves: Floats) -> Floats:
-    """Chance (S,) of coming back to each stage after leaving untreated the first time."""
-    back = np.zeros(plan.kind.size)
-    for e in np.flatnonzero(~plan.treated):
-        if plan.target[g]:
-            back[plan.return_to[e]] += leaves[e] * plan.return_share[e, g]
-    return back
+def _solved(matrices: Floats, right: Floats) -> Floats:
+    return np.asarray(np.linalg.solve(matrices, right[..., None])[..., 0], np.float64)
 
 
-def _steps(plan: Plan, way: int, g: int, a: int) -> tuple[Floats, Floats]:
-    """Chances from stage to stage (S, S) and from stage to exit (S, E), of who has joined a stage."""
-    _, n_stages, n_outcomes = plan.to.shape
-    onward, out = np.zeros((n_stages, n_stages)), np.zeros((n_stages, plan.treated.size))
-    for s in range(n_stages):
-        if plan.reads[s] == BY_POLICY:
-            shares = np.zeros(n_outcomes)
-            shares[plan.of_disposition[s, a]] = 1
-        elif plan.reads[s] == BY_CONDITION:
-            shares = np.diff(plan.outcome_until[s, g], prepend=0)
+def _outcome_shares(plan: Plan) -> Floats:
+    """Chance (G, A, S, K) of each outcome of a stage, by condition and disposition."""
+    n_dispositions = len(DISPOSITIONS) if (plan.reads == BY_POLICY).any() else 1
+    n_stages, n_conditions, n_outcomes = plan.outcome_until.shape
+    shares = np.zeros((n_conditions, n_dispositions, n_stages, n_outcomes))
+    for s, reads in enumerate(plan.reads):
+        if reads == BY_POLICY:
+            shares[:, :, s] = np.eye(n_outcomes)[plan.of_disposition[s]]
+        elif reads == BY_CONDITION:
+            shares[:, :, s] = np.diff(plan.outcome_until[s], prepend=0)[:, None]
         else:
-            shares = np.eye(1, n_outcomes)[0]
+            shares[:, :, s, 0] = 1
+    return shares
+
+
+def _steps(plan: Plan, way: int, read: Floats) -> tuple[Floats, Floats]:
+    """Chances from stage to stage (G, A, S, S) and from stage to exit (G, A, S, E), of who has joined a stage."""
+    *each, n_stages, n_outcomes = read.shape
+    onward, out = np.zeros((*each, n_stages, n_stages)), np.zeros((*each, n_stages, plan.treated.size))
+    for s in range(n_stages):
         lost = _lost(plan, s)
-        for k in np.flatnonzero(shares):
-            to = plan.to[way, s, k]
+        for k in range(n_outcomes):
+            to, share = plan.to[way, s, k], (1 - lost) * read[:, :, s, k]
             if to >= 0:
-                onward[s, to] += (1 - lost) * shares[k]
+                onward[:, :, s, to] += share
             else:
-                out[s, -1 - to] += (1 - lost) * shares[k]
+                out[:, :, s, -1 - to] += share
         if lost:
-            out[s, plan.lost_to[s]] += lost
+            out[:, :, s, plan.lost_to[s]] += lost
     return onward, out
+
+
+def _referred_again(plan: Plan, leaves: Floats) -> Floats:
+    """Chance (G, A, S) of coming back to each stage after leaving untreated the first time, as (G, A, E) say."""
+    back = np.zeros((*leaves.shape[:2], plan.kind.size))
+    for e in np.flatnonzero(~plan.treated):
+        back[..., plan.return_to[e]] += leaves[..., e] * (plan.return_share[e] * plan.target)[:, None]
+    return back
 
 
 def _lost(plan: Plan, s: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -80,9 +80,17 @@ class Cases:
 
 
 def dispositions(run: ScoreRun, policy: TriagePolicy) -> Ints:
-    """What the policy does with each case (N,): the disposition's place in DISPOSITIONS."""
-    table = decide(run, policy).table
-    return np.asarray(table["disposition"].map({d.value: i for i, d in enumerate(DISPOSITIONS)}), np.int64)
+    """What the policy does with each case (N,): the disposition's place in DISPOSITIONS; read-only."""
+    return _dispositions(run, policy.model_dump_json())
+
+
+@lru_cache(maxsize=4)
+def _dispositions(run: ScoreRun, policy: str) -> Ints:
+    """Kept from step to step: the arms of one setting, and most settings of a page, share a policy's decisions."""
+    table = decide(run, TriagePolicy.model_validate_json(policy)).table
+    found = np.array(table["disposition"].map({d.value: i for i, d in enumerate(DISPOSITIONS)}), np.int64)
+    found.flags.writeable = False
+    return found
 
 
 def expected_referrals(referrals: Referrals, days: Sequence[date]) -> npt.NDArray[np.float64]:

@@ -78,16 +78,19 @@ KEY = (
 
 def key_figures(pathway: Pathway, figures: pd.DataFrame) -> pd.DataFrame:
     """The rows of `measures.table` that KEY names, each with a label in words, in their order."""
-    rows = []
-    for topic, measure, unit in KEY:
-        own = figures[(figures["topic"] == topic) & (figures["measure"] == measure)]
-        marked = topic == "cost" and bool((own["remark"] == SOURCE_REQUIRED).any())
-        for of in own["of"].drop_duplicates():
-            measured = f"{unit or pathway.time_unit}{', source required' if marked else ''}"
-            label = f"{measure}{f': {of}' if of else ''} ({measured})"
-            rows.append(own[own["of"] == of].assign(label=label[:1].upper() + label[1:]))
-    together: pd.DataFrame = pd.concat(rows, ignore_index=True)
-    return together
+    places = {(topic, measure): place for place, (topic, measure, _) in enumerate(KEY)}
+    pairs = zip(figures["topic"], figures["measure"], strict=True)
+    place = np.array([places.get(pair, -1) for pair in pairs], np.int64)
+    own, place = figures[place >= 0], place[place >= 0]
+    costs = own["remark"][own["topic"] == "cost"]
+    unsourced = ", source required" if (costs == SOURCE_REQUIRED).any() else ""
+    labels = [
+        f"{measure}{f': {of}' if of else ''} ({unit or pathway.time_unit}{unsourced if topic == 'cost' else ''})"
+        for (topic, measure, unit), of in zip((KEY[at] for at in place), own["of"].astype(str), strict=True)
+    ]
+    order = np.lexsort((pd.factorize(own["of"])[0], place))
+    labelled = own.assign(label=[label[:1].upper() + label[1:] for label in labels])
+    return labelled.iloc[order].reset_index(drop=True)
 
 
 def said(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
