@@ -36,6 +36,20 @@ def test_an_address_holds_all_of_it(scenario: Scenario):
     assert (Scenario.from_text(text) if text else Scenario()) == scenario
 
 
+@given(SCENARIOS)
+def test_words_say_something_of_every_change(scenario: Scenario):
+    said = scenario.in_words()
+    assert (said == "nothing") == (scenario == Scenario())
+    assert all(name in said for name in (*scenario.groups, *scenario.slots, *scenario.arms))
+
+
+def test_words_name_settings_as_people_do():
+    text = "per_week=150.0&slots.clinic=90&threshold.melanoma=0.25&uptake=0.8&replications=50"
+    assert Scenario.from_text(text).in_words() == (
+        "150 referrals a week; 90 slots a week for clinic; uptake 80%; melanoma threshold 0.250; 50 simulated years"
+    )
+
+
 @given(st.text())
 def test_any_other_address_is_told_in_words(text: str):
     try:

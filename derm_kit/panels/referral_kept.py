@@ -8,6 +8,7 @@ from html import escape
 import pandas as pd
 from pydantic import ValidationError
 
+from derm_kit.errors import DermKitError
 from derm_kit.panels.parts import Panel, guarded, notice_html
 from derm_kit.panels.referral_controls import Controls
 from derm_kit.panels.referral_setting import Found
@@ -138,7 +139,7 @@ def _beside_html(chosen: list[KeptScenario]) -> str:
     )
     about = "".join(
         f"<li><strong>{escape(one.name)}</strong>: {escape(one.pathway_name)}, {escape(one.policy or 'no policy')}, "
-        f"kept {one.kept_at:%d %B %Y %H:%M} UTC. Set: {escape(one.setting.replace('&', ', ') or 'nothing')}.</li>"
+        f"kept {one.kept_at:%d %B %Y %H:%M} UTC. Changed: {escape(_changed(one))}.</li>"
         for one in chosen
     )
     frame = pd.DataFrame(
@@ -155,6 +156,13 @@ def _beside_html(chosen: list[KeptScenario]) -> str:
         f"95 % of simulated years lie between</caption><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody>"
         f"</table></div>{download_html(frame, 'scenarios')}"
     )
+
+
+def _changed(one: KeptScenario) -> str:
+    try:
+        return Scenario.from_text(one.setting).in_words() if one.setting else "nothing"
+    except DermKitError:
+        return one.setting
 
 
 def _number(value: float | None) -> float:

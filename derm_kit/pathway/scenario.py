@@ -59,6 +59,21 @@ class Scenario:
         said |= {f"threshold.{kind.value}": repr(value) for kind, value in self.thresholds.items()}
         return urlencode(said | ({"arms": "|".join(self.arms)} if self.arms else {}))
 
+    def in_words(self) -> str:
+        """What was changed, for people; "nothing" where nothing was."""
+        plain = Scenario()
+        said = [f"{self.per_week:g} referrals a week"] if self.per_week is not None else []
+        said += [f"{name} {share:.1%} of referrals" for name, share in self.groups.items()]
+        said += [f"{n:,} slots a week for {name}" for name, n in self.slots.items()]
+        said += [f"uptake {self.uptake:.0%}"] if self.uptake is not None else []
+        said += [f"{kind.label.lower()} threshold {value:.3f}" for kind, value in self.thresholds.items()]
+        if self.second_read_margin is not None:
+            said.append(f"second read within {self.second_read_margin:.0%} below a threshold")
+        said += [f"arms {', '.join(self.arms)}"] if self.arms else []
+        said += [f"{self.replications:,} simulated years"] if self.replications != plain.replications else []
+        said += [f"seed {self.seed}"] if self.seed != plain.seed else []
+        return "; ".join(said) or "nothing"
+
     @classmethod
     def from_text(cls, text: str) -> Scenario:
         """What an address holds. Raises DermKitError where it holds anything that `text` does not write."""
