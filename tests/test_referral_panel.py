@@ -603,7 +603,7 @@ def test_four_stand_beside_each_other_and_a_fifth_is_told(small):
         keep(small, f"case {n}")
     small.controls.kept.value = ("case 0", "case 3")
     beside = shown(small, "kept")
-    assert all(words in beside for words in ("case 0", "case 3", "by desk", "at once", "per_week=43.0"))
+    assert all(words in beside for words in ("case 0", "case 3", "by desk", "at once", "Changed: 43 referrals a week"))
     assert "case 1" not in beside
     small.controls.kept.value = tuple(f"case {n}" for n in range(5))
     assert "5 are chosen; the first 4" in plain(small.controls.kept_told.value)
