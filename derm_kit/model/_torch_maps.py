@@ -61,6 +61,7 @@ def cam(
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     layer = network.stacked
+    layer.register_forward_hook(lambda _module, _given, made: made.requires_grad_())  # slopes are asked for from here on
     method = getattr(pytorch_grad_cam, kind)(model=network, target_layers=[layer])
     method.batch_size = CHANNELS_A_PASS
     try:
@@ -141,6 +142,7 @@ def _network(classifier: Classifier, advance: Advance) -> SideBySide:
 
     import_timm()
     network = load_network(classifier.folder, classifier.card, torch.device(classifier.device))
+    network.requires_grad_(False)
     network.stacked.register_forward_hook(lambda *_: advance())
     return network
 
