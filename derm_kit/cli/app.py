@@ -10,9 +10,13 @@ from rich.markup import escape
 
 from derm_kit.cli.changes import change
 from derm_kit.cli.console import NOTICE, console, errors
+from derm_kit.cli.hazards import hazards
+from derm_kit.cli.incidents import incidents
+from derm_kit.cli.monitoring import monitor
 from derm_kit.cli.pictures import cohort, fetch_isic, phantoms
 from derm_kit.cli.records import GROUPS
 from derm_kit.cli.releases import policy
+from derm_kit.cli.reports import report
 from derm_kit.cli.results import decide, show
 from derm_kit.cli.scoring import check, score
 from derm_kit.cli.serving import serve
@@ -41,7 +45,7 @@ def main() -> None:
         sys.exit(2)
 
 
-for command in (score, show, decide, tune, accuracy, simulate, cohort, check, phantoms, fetch_isic, serve):
+for command in (score, show, decide, tune, accuracy, simulate, cohort, check, phantoms, fetch_isic, serve, monitor):
     app.command()(command)
-for group in (*GROUPS, change, policy):
+for group in (*GROUPS, change, policy, hazards, incidents, report):
     app.add_typer(group)

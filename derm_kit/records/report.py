@@ -5,12 +5,13 @@ Neither holds a script, a macro or a link to anything outside itself, and the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from derm_kit.errors import DermKitError, RecordError
+from derm_kit.records.provenance import Figure, Measured, Source, named
 from derm_kit.records.report_picture import Picture, plain
 
 PAGE_CHARACTERS = 165
@@ -19,6 +20,10 @@ WIDEST, LONGEST_WORD, PADDING = 110, 28, 3
 """Characters: of a column, of a word in it that stays whole, and of the space between two columns."""
 WHOLE_ROWS = 16
 """A table of so many rows or fewer is not parted by the end of a page."""
+
+
+Value = str | int | float | None | Measured
+"""What a cell of a table is of."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +49,29 @@ class Points:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under their heads; the first cell of a row names it. `mark` stands beside the caption."""
+    """Rows of cells under their heads; the first cell of a row names it. `mark` stands beside the caption.
+
+    `sources` are keys of the document's sources. `values` are the same cells before they became text, where kept. One
+    that `flows` may be parted by the end of a page however short it is.
+    """
 
     caption: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     mark: str = ""
+    sources: tuple[str, ...] = ()
+    values: tuple[tuple[Value, ...], ...] = ()
+    flows: bool = False
 
     def __post_init__(self) -> None:
         uneven = next((row for row in self.rows if len(row) != len(self.heads)), None)
         if uneven is not None:
             raise ValueError(f"{self.caption}: a row has {len(uneven)} cells for {len(self.heads)} heads")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the end of a page may not part it."""
+        return len(self.rows) <= WHOLE_ROWS and not self.flows
 
     @property
     def characters(self) -> tuple[float, ...]:
@@ -81,6 +98,7 @@ class Chart:
     picture: Picture
     alternative: str
     mark: str = ""
+    sources: tuple[str, ...] = ()
 
 
 Block = Paragraph | Mark | Points | Table | Chart
@@ -98,13 +116,16 @@ class Section:
 class Document:
     """A report: its title, marks that stand below the title, and sections, which are numbered from 1.
 
-    `foot` is said on every page of the Word file, and at the end of the HTML.
+    `foot` is said on every page of the Word file, and at the end of the HTML. `figures` are those of its sentences,
+    `sources` what they and the tables come from.
     """
 
     title: str
     marks: tuple[str, ...]
     sections: tuple[Section, ...]
     foot: str
+    figures: tuple[Figure, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @property
     def numbered(self) -> tuple[tuple[str, Section], ...]:
@@ -134,18 +155,19 @@ class Document:
         return word_file(self)
 
 
-WRITERS: dict[str, Callable[[Document], bytes]] = {
+Writers = Mapping[str, Callable[[Document], bytes]]
+WRITERS: Writers = {
     ".html": lambda document: document.to_html().encode(),
     ".docx": lambda document: document.to_docx(),
 }
 """How a document is written, by the suffix of its file."""
 
 
-def require_report_file(path: Path) -> None:
+def require_report_file(path: Path, writers: Writers = WRITERS) -> None:
     """Raise DermKitError unless `path` is a file to be, of a kind that a report is written as."""
-    if path.suffix.lower() not in WRITERS:
+    if path.suffix.lower() not in writers:
         raise DermKitError(
-            f"a report is written as {' or '.join(WRITERS)}",
+            f"a report is written as {' or '.join(writers)}",
             case=str(path),
             value=path.suffix or "no suffix",
             next_step="End the file's name in one of these.",
@@ -154,10 +176,10 @@ def require_report_file(path: Path) -> None:
         raise _exists(path)
 
 
-def write(document: Document, path: Path) -> None:
+def write(document: Document, path: Path, writers: Writers = WRITERS) -> None:
     """Write a document to a new file, by its suffix. Raises DermKitError where it exists or cannot be written."""
-    require_report_file(path)
-    content = WRITERS[path.suffix.lower()](document)
+    require_report_file(path, writers)
+    content = writers[path.suffix.lower()](document)
     try:
         with path.open("xb") as file:
             file.write(content)
@@ -198,7 +220,8 @@ def _html_of(block: Block) -> str:
 
 def _captioned(block: Table | Chart) -> str:
     mark = f" <strong class='mark'>{_shown(block.mark)}</strong>" if block.mark else ""
-    return f"{_shown(block.caption)}{mark}"
+    source = f" <span class='source'>from {_shown(named(block.sources))}</span>" if block.sources else ""
+    return f"{_shown(block.caption)}{mark}{source}"
 
 
 def _table_html(table: Table) -> str:
@@ -210,7 +233,7 @@ def _table_html(table: Table) -> str:
     widths = table.characters
     fills = sum(widths) >= PAGE_CHARACTERS
     columns = "".join(f"<col style='width:{100 * one / sum(widths):.1f}%'>" for one in widths)
-    kind = " ".join(name for name, so in (("fills", fills), ("whole", len(table.rows) <= WHOLE_ROWS)) if so)
+    kind = " ".join(name for name, so in (("fills", fills), ("whole", table.whole)) if so)
     return (
         f"<div class='wide' tabindex='0' role='region' aria-label='{_shown(table.caption)}'><table class='{kind}'>"
         f"<caption>{_captioned(table)}</caption>{f'<colgroup>{columns}</colgroup>' if fills else ''}"
@@ -229,7 +252,7 @@ _STYLE = (
     "#2a6f97;padding-bottom:.2rem;margin-top:2rem}nav ol{columns:2}a{color:#1c5274}p.mark{border:2px solid #8a5a00;"
     "padding:.5rem .8rem;background:#fff8e8}caption,figcaption{text-align:left;font-weight:600;padding:.6rem 0 .3rem}"
     "caption .mark,figcaption .mark{border:1px solid #8a5a00;background:#fff8e8;padding:0 .4rem;white-space:nowrap}"
-    ".wide{overflow-x:auto}caption,figcaption{font-size:13px}"
+    ".wide{overflow-x:auto}caption,figcaption{font-size:13px}.source{font-weight:400;color:#4c6272}"
     "table{border-collapse:collapse;font-size:13px;margin-bottom:.8rem}th,td{border:1px solid #aeb7bd;"
     "padding:.25rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere;min-width:4rem}"
     "table.fills{width:100%;min-width:60rem}thead th{background:#eef3f6}tbody th{font-weight:400}"
@@ -238,7 +261,7 @@ _STYLE = (
     "@page{size:A4 landscape;margin:15mm}@media print{body{font-size:10pt}main{max-width:none;padding:0}"
     ".wide,figure{overflow:visible}table{font-size:8pt;line-height:1.3}th,td{padding:2px 5px}"
     "table.fills,svg{min-width:0}svg{max-height:98mm}p{orphans:3;widows:3}"
-    "thead{display:table-header-group}tr,figure,table.whole,p.mark,li{break-inside:avoid}"
+    "nav{display:none}thead{display:table-header-group}tr,figure,table.whole,p,li{break-inside:avoid}"
     "h2,caption,figcaption,thead,thead tr,p:has(+.wide),p:has(+figure){break-after:avoid}"
     "tbody tr:nth-child(-n+3):not(:last-child){break-after:avoid}tbody tr:nth-last-child(-n+3){break-before:avoid}}"
 )

@@ -12,9 +12,9 @@ from docx.enum.section import WD_ORIENT
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt
 
+from derm_kit.records.provenance import named
 from derm_kit.records.report import (
     PAGE_CHARACTERS,
-    WHOLE_ROWS,
     Block,
     Chart,
     Document,
@@ -114,6 +114,8 @@ def _add_caption(word: Word, block: Table | Chart) -> None:
     caption.add_run(plain(block.caption))
     if block.mark:
         caption.add_run(f" [{plain(block.mark)}]").italic = True
+    if block.sources:
+        caption.add_run(f" (from {plain(named(block.sources))})").bold = False
 
 
 def _add_chart(word: Word, chart: Chart) -> None:
@@ -132,9 +134,8 @@ def _add_table(word: Word, table: Table) -> None:
     widths = [Cm(WIDTH_CM * one / max(sum(table.characters), PAGE_CHARACTERS)) for one in table.characters]
     for column, width in zip(made.columns, widths, strict=True):
         column.width = width
-    whole = len(table.rows) <= WHOLE_ROWS
     for n, (row, texts) in enumerate(zip(made.rows, (table.heads, *table.rows), strict=True)):
-        stays = n < len(table.rows) and (whole or n < 3 or n >= len(table.rows) - 2)
+        stays = n < len(table.rows) and (table.whole or n < 3 or n >= len(table.rows) - 2)
         for cell, text, width in zip(row.cells, texts, widths, strict=True):
             cell.width = width
             paragraph = cell.paragraphs[0]

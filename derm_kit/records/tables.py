@@ -203,13 +203,77 @@ class TeachingAnswerRow(SealedRow):
     client_seconds: Mapped[float | None]
 
 
+class HazardRow(SealedRow):
+    """One version of a hazard, its content as JSON. Never changed: a revision is the next version."""
+
+    __tablename__ = "hazards"
+    __table_args__ = (UniqueConstraint("hazard", "version", name="hazards_version"),)
+
+    hazard: Mapped[str]
+    version: Mapped[int]
+    author: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    at: Mapped[str]
+    content: Mapped[str]
+
+
+class HazardApprovalRow(SealedRow):
+    """The approval of one version of a hazard. Never changed: what is revised is approved anew."""
+
+    __tablename__ = "hazard_approvals"
+    __table_args__ = (UniqueConstraint("hazard_version", name="hazard_approvals_once"),)
+
+    hazard_version: Mapped[str] = mapped_column(ForeignKey("hazards.id"))
+    approver: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    at: Mapped[str]
+    reason: Mapped[str]
+    content_sha256: Mapped[str]
+
+
+class IncidentRow(SealedRow):
+    """An incident, with the facts of the alarm that opened it frozen. Never changed, never deleted."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        UniqueConstraint("name", name="incidents_name"),
+        UniqueConstraint("signal_key", name="incidents_signal"),
+    )
+
+    name: Mapped[str]
+    hazard: Mapped[str]
+    signal: Mapped[str]
+    signal_key: Mapped[str]
+    """SHA-256 of what tells this alarm from every other: one alarm opens one incident."""
+    opened_by: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    opened_at: Mapped[str]
+
+
+class IncidentStepRow(SealedRow):
+    """What was done about an incident, step after step. Never changed."""
+
+    __tablename__ = "incident_steps"
+    __table_args__ = (UniqueConstraint("incident", "number", name="incident_steps_number"),)
+
+    incident: Mapped[str] = mapped_column(ForeignKey("incidents.id"))
+    number: Mapped[int]
+    kind: Mapped[str]
+    person: Mapped[str] = mapped_column(ForeignKey("people.id"))
+    at: Mapped[str]
+    said: Mapped[str]
+    hazard_version: Mapped[str | None] = mapped_column(ForeignKey("hazards.id"))
+
+
 SEALED: tuple[type[SealedRow], ...] = (
     PersonRow, ReviewRow, ChangeRow, PolicyRow,
     TeachingSessionRow, TeachingReaderRow, TeachingShowingRow, TeachingAnswerRow,
+    HazardRow, HazardApprovalRow, IncidentRow, IncidentStepRow,
 )  # fmt: skip
 """Every table whose rows the audit log vouches for."""
 
 APPEND_ONLY = tuple(
-    table.__tablename__ for table in (AuditEntry, ReviewRow, PolicyRow, TeachingShowingRow, TeachingAnswerRow)
-)
+    table.__tablename__
+    for table in (
+        AuditEntry, ReviewRow, PolicyRow, TeachingShowingRow, TeachingAnswerRow,
+        HazardRow, HazardApprovalRow, IncidentRow, IncidentStepRow,
+    )
+)  # fmt: skip
 """Tables whose triggers refuse UPDATE and DELETE."""

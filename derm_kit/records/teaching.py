@@ -7,13 +7,11 @@ decides what a reader may send (the state, the list, what was answered) is read 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from threading import Lock
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from derm_kit.errors import RecordError
@@ -31,7 +29,6 @@ CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 CODE_LENGTH = 6
 LONGEST_TITLE, LONGEST_CONSENT = 120, 10_000
 SHORTEST_CASE_S, LONGEST_CASE_S = 5, 3_600
-_TURN = Lock()
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def make(
     """
     title, consent = " ".join(title.split()), consent.strip()
     _require_sound(title, consent, cases, seed, seconds_a_case)
-    with writing(register) as session:
+    with register.writing() as session:
         people.require(session, by)
         row = TeachingSessionRow(
             id=secrets.token_hex(16), code=_free_code(session), title=title, facilitator=by, mode=Mode(mode).value,
@@ -93,7 +90,7 @@ def make(
 
 def take_step(register: Register, session_id: str, action: Action, by: str) -> TeachingSession:
     """Open or close a reading, reveal the truth, or end a session. Raises RecordError where the table forbids it."""
-    with writing(register) as session:
+    with register.writing() as session:
         row = session_row(session, session_id)
         require_step(
             action, people.find(session, by), facilitator=row.facilitator, state=State(row.state), mode=Mode(row.mode),
@@ -123,20 +120,6 @@ def sessions(register: Register, facilitator: str | None = None) -> list[Teachin
         return [session_of(row) for row in session.scalars(wanted)]
 
 
-@contextmanager
-def writing(register: Register) -> Iterator[Session]:
-    """Register.writing(), the threads of this process one after another, about in the order in which they came.
-
-    Where many wait at once, SQLite's own lock lets some wait for long: it is asked for again and again. The next one
-    has its turn before this one is on disk: the anchor is then moved once for several.
-    """
-    with ExitStack() as turn:
-        turn.enter_context(_TURN)
-        with register.writing() as session:
-            yield session
-            turn.close()
-
-
 def session_row(session: Session, session_id: str) -> TeachingSessionRow:
     """The row of a session. Raises RecordError."""
     row = session.get(TeachingSessionRow, session_id)
@@ -145,7 +128,7 @@ def session_row(session: Session, session_id: str) -> TeachingSessionRow:
     return row
 
 
-def session_of(row: TeachingSessionRow) -> TeachingSession:
+def session_of(row: TeachingSessionRow | Row[Any]) -> TeachingSession:
     """The row as others see it."""
     return TeachingSession(
         row.id, row.code, row.title, row.facilitator, Mode(row.mode), row.seed, row.seconds_a_case, row.consent,

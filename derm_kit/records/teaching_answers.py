@@ -9,16 +9,16 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from derm_kit.errors import RecordError
 from derm_kit.lesions import LesionType
 from derm_kit.records.audit import now
 from derm_kit.records.register import Register
 from derm_kit.records.sealing import seal
 from derm_kit.records.tables import TeachingAnswerRow
-from derm_kit.records.teaching import writing
 from derm_kit.records.teaching_place import Answer, Place, answer_of
-from derm_kit.records.teaching_reading import Shown, show, shown_next
+from derm_kit.records.teaching_reading import Shown, Standing, show_next, standing_of
+from derm_kit.records.teaching_refusals import ReaderError
 from derm_kit.records.teaching_steps import Phase, State
+from derm_kit.records.teaching_writing import write
 from derm_kit.triage.policy import Disposition
 from derm_kit.triage.teaching_list import TeachingCase
 
@@ -49,6 +49,7 @@ class Acknowledged:
 
     answer: Answer
     again: bool
+    standing: Standing
     then: Shown | None
 
 
@@ -56,44 +57,38 @@ def answer(register: Register, token: str, given: Given) -> Acknowledged:
     """Store a reader's answer and show the next case, in one transaction: both are on disk when this returns.
 
     The same answer sent again, under the same `request`, is acknowledged again, also after the reading was closed.
-    Raises RecordError for another answer to the same question (the first stands), for one that comes after the reading
+    Raises ReaderError for another answer to the same question (the first stands), for one that comes after the reading
     was closed or that was not asked for, for values that break their rules, and for an unknown token.
     """
     _require_sound(given)
-    try:
-        with writing(register) as session:
-            place = Place.of(session, token)
-            case = place.case(given.number)
-            _require_unanswered(place, case, given)
-            stored = _store(session, place, case, given)
-            left = [one for one in place.waiting() if one != (case, given.phase)]
-            then = shown_next(session, place, *left[0]) if left else None
-            return Acknowledged(stored, again=False, then=then)
-    except _StandsError as found:
-        return Acknowledged(found.answer, again=True, then=show(register, token))
+    return write(register, lambda session: _answered(session, token, given))
 
 
-class _StandsError(Exception):
-    """The very same answer is stored already: there is nothing to write."""
+def _answered(session: Session, token: str, given: Given) -> Acknowledged:
+    place = Place.of(session, token)
+    case = place.case(given.number)
+    stands = _stands(place, case, given)
+    if stands is None:
+        place = place.having(_store(session, place, case, given))
+    answer = stands or answer_of(place.answers[case.case_id, given.phase])
+    return Acknowledged(answer, stands is not None, standing_of(place), show_next(session, place))
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
 
-
-def _require_unanswered(place: Place, case: TeachingCase, given: Given) -> None:
+def _stands(place: Place, case: TeachingCase, given: Given) -> Answer | None:
+    """The very same answer, if it is stored already. Raises ReaderError where another is."""
     row = place.answers.get((case.case_id, given.phase))
     if row is None:
-        return
+        return None
     stored = answer_of(row)
     if row.request == given.request and all(getattr(stored, name) == getattr(given, name) for name in _SAID):
-        raise _StandsError(stored)
-    raise RecordError(
+        return stored
+    raise ReaderError(
         "this question is answered already, and the first answer stands", case=f"case {given.number}",
         value=stored.in_words(), next_step="Go on with the next case.",
     )  # fmt: skip
 
 
-def _store(session: Session, place: Place, case: TeachingCase, given: Given) -> Answer:
+def _store(session: Session, place: Place, case: TeachingCase, given: Given) -> TeachingAnswerRow:
     shown_at, at = _shown_at(place, case, given), now()
     took = (datetime.fromisoformat(at) - datetime.fromisoformat(shown_at)).total_seconds()
     row = TeachingAnswerRow(
@@ -104,22 +99,22 @@ def _store(session: Session, place: Place, case: TeachingCase, given: Given) -> 
     )  # fmt: skip
     facts = {"case": row.case_id, "phase": row.phase, "diagnosis": row.diagnosis, "disposition": row.disposition}
     seal(session, row, row.reader, "answer stored", **facts)
-    return answer_of(row)
+    return row
 
 
 def _shown_at(place: Place, case: TeachingCase, given: Given) -> str:
-    """When the case was shown, if its answer is due. Raises RecordError."""
+    """When the case was shown, if its answer is due. Raises ReaderError."""
     state, where = place.session.state, f"case {given.number}"
-    if (case, given.phase) not in place.waiting():
+    if (case, given.phase) not in place.waiting:
         told = {State.ENDED: "the session has ended", State.REVEALED: "the results are out"}
-        raise RecordError(
+        raise ReaderError(
             f"this answer was not stored: {told.get(state, 'this reading is closed')}", case=where,
             value=f"your answer {given.phase} the model's view",
             next_step="Load the page again. All that was stored before stays.",
         )  # fmt: skip
     shown_at = place.shown.get((case.case_id, given.phase))
     if shown_at is None:
-        raise RecordError(
+        raise ReaderError(
             "this answer was not stored: a case is answered once it was shown", case=where,
             next_step="Load the page again: it shows the case that is next.",
         )  # fmt: skip
@@ -142,6 +137,6 @@ def _require_sound(given: Given) -> None:
     )
     for holds, rule, value in problems:
         if not holds:
-            raise RecordError(
+            raise ReaderError(
                 rule, case=f"case {given.number}", value=value, next_step="Nothing was stored. Choose, then send again."
             )

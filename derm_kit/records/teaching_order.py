@@ -7,6 +7,7 @@ reader who comes back goes on in the same order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _ORDER, _HALF, _HALVES = range(3)
 
 def order_of(seed: int, place: int, cases: Sequence[TeachingCase]) -> list[TeachingCase]:
     """The cases in the order of the reader who joined as number `place`, counted from 0."""
-    return [cases[i] for i in np.random.default_rng([_ORDER, seed, place]).permutation(len(cases))]
+    return [cases[i] for i in _permutation(seed, place, len(cases))]
 
 
 def model_first(seed: int, place: int, cases: Sequence[TeachingCase]) -> frozenset[str]:
@@ -31,3 +32,9 @@ def model_first(seed: int, place: int, cases: Sequence[TeachingCase]) -> frozens
     ranked = sorted(cases, key=lambda case: (case.model_wrong, case.error, case.truth, halves.random()))
     second = (np.random.default_rng([_HALF, seed, place // 2]).integers(2) + place) % 2
     return frozenset(case.case_id for case in ranked[second::2])
+
+
+@lru_cache(1_024)
+def _permutation(seed: int, place: int, n: int) -> tuple[int, ...]:
+    """Kept, as it is asked for several times at every click."""
+    return tuple(np.random.default_rng([_ORDER, seed, place]).permutation(n).tolist())

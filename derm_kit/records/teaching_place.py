@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from derm_kit.errors import RecordError
 from derm_kit.lesions import LesionType
-from derm_kit.records.tables import TeachingAnswerRow, TeachingReaderRow, TeachingShowingRow
-from derm_kit.records.teaching import TeachingSession, session_of, session_row
-from derm_kit.records.teaching_joining import reader_of
+from derm_kit.records.tables import (
+    SealedRow,
+    TeachingAnswerRow,
+    TeachingReaderRow,
+    TeachingSessionRow,
+    TeachingShowingRow,
+)
+from derm_kit.records.teaching import TeachingSession, session_of
+from derm_kit.records.teaching_joining import hashed
 from derm_kit.records.teaching_order import model_first, order_of
+from derm_kit.records.teaching_refusals import ReaderError, UnknownReaderError
 from derm_kit.records.teaching_steps import Mode, Phase, open_phase
 from derm_kit.triage.policy import Disposition
 from derm_kit.triage.teaching_list import TeachingCase
@@ -39,19 +46,27 @@ class Answer:
 class Place:
     """A reader's place in a session, as of one moment: by case and phase, answers and when each was first shown."""
 
-    row: TeachingReaderRow
+    row: Row[Any]
     session: TeachingSession
-    answers: Mapping[tuple[str, Phase], Row[Any]]
+    answers: Mapping[tuple[str, Phase], TeachingAnswerRow | Row[Any]]
     shown: Mapping[tuple[str, Phase], str]
 
     @classmethod
     def of(cls, session: Session, token: str) -> Place:
-        """The place of whoever holds the token. Raises RecordError."""
-        row = reader_of(session, token)
-        answers = {(found.case_id, Phase(found.phase)): found for found in _rows(session, TeachingAnswerRow, row.id)}
-        shown = {(found.case_id, Phase(found.phase)): found.at for found in _rows(session, TeachingShowingRow, row.id)}
-        return cls(row, session_of(session_row(session, row.session)), answers, shown)
+        """The place of whoever holds the token. Raises UnknownReaderError."""
+        found = session.connection()
+        row = found.execute(_READER, {"key": hashed(token)}).first()
+        if row is None:
+            raise UnknownReaderError
+        answers = {(one.case_id, Phase(one.phase)): one for one in found.execute(_ANSWERS, {"key": row.id})}
+        shown = {(one.case_id, Phase(one.phase)): one.at for one in found.execute(_SHOWN, {"key": row.id})}
+        return cls(row, session_of(found.execute(_SESSION, {"key": row.session}).one()), answers, shown)
 
+    def having(self, answer: TeachingAnswerRow) -> Place:
+        """The place once this answer is stored."""
+        return replace(self, answers={**self.answers, (answer.case_id, Phase(answer.phase)): answer})
+
+    @cached_property
     def waiting(self) -> list[tuple[TeachingCase, Phase]]:
         """Cases that wait for this reader's answer now, in their order, each with the answer that is due."""
         s, row = self.session, self.row
@@ -76,9 +91,9 @@ class Place:
         return self.session.cases.cases.index(case) + 1
 
     def case(self, number: int) -> TeachingCase:
-        """The case with a number. Raises RecordError."""
+        """The case with a number. Raises ReaderError."""
         if not 1 <= number <= len(self.session.cases.cases):
-            raise RecordError(
+            raise ReaderError(
                 f"this session has the cases 1 to {len(self.session.cases.cases)}", value=number,
                 next_step="Load the page again.",
             )  # fmt: skip
@@ -90,9 +105,11 @@ def answer_of(row: TeachingAnswerRow | Row[Any]) -> Answer:
     return Answer(LesionType(row.diagnosis), Disposition(row.disposition), row.confidence_percent, row.seconds, row.at)
 
 
-def _rows(
-    session: Session, table: type[TeachingAnswerRow] | type[TeachingShowingRow], reader: str
-) -> Sequence[Row[Any]]:
-    """A reader's rows as rows, not objects: they are read at every click."""
+def _by(table: type[SealedRow], column: str) -> Select[Any]:
+    """Rows as rows, not objects, by a statement that is made once: they are read at every click."""
     columns = table.__table__.c
-    return session.execute(select(*columns).where(columns.reader == reader)).all()
+    return select(*columns).where(columns[column] == bindparam("key"))
+
+
+_READER, _SESSION = _by(TeachingReaderRow, "token_sha256"), _by(TeachingSessionRow, "id")
+_ANSWERS, _SHOWN = _by(TeachingAnswerRow, "reader"), _by(TeachingShowingRow, "reader")

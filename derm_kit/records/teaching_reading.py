@@ -14,17 +14,17 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from derm_kit.errors import RecordError
 from derm_kit.lesions import LesionType
 from derm_kit.records.audit import now
 from derm_kit.records.register import Register
 from derm_kit.records.sealing import seal
 from derm_kit.records.tables import TeachingShowingRow
-from derm_kit.records.teaching import writing
 from derm_kit.records.teaching_joining import reader_of
 from derm_kit.records.teaching_order import order_of
 from derm_kit.records.teaching_place import Answer, Place
+from derm_kit.records.teaching_refusals import ReaderError
 from derm_kit.records.teaching_steps import Mode, Phase, State
+from derm_kit.records.teaching_writing import write
 from derm_kit.triage.policy import Disposition
 from derm_kit.triage.teaching_list import TeachingCase
 
@@ -79,31 +79,47 @@ class Debriefed:
 
 
 def standing(register: Register, token: str) -> Standing:
-    """Where the reader with this token stands. Raises RecordError for an unknown token, as all functions here do."""
+    """Where the reader with this token stands. All functions here raise UnknownReaderError for an unknown token."""
     with register.reading() as session:
-        place = Place.of(session, token)
-        s, given = place.session, [phase for _, phase in place.answers]
-        return Standing(
-            place.row.id, place.row.alias, s.id, s.title, s.mode, s.state, s.revealed_at is not None,
-            s.cases.phantoms, s.seconds_a_case, len(s.cases.cases), given.count(Phase.BEFORE), given.count(Phase.AFTER),
-            len(place.waiting()), place.row.names_agreed,
-        )  # fmt: skip
+        return standing_of(Place.of(session, token))
 
 
 def show(register: Register, token: str) -> Shown | None:
     """The reader's next case, None where none waits now. Its first showing is stored: the time runs from there."""
+    return look(register, token)[1]
+
+
+def look(register: Register, token: str) -> tuple[Standing, Shown | None]:
+    """Where a reader stands as of one moment, with the next case as show() gives it."""
     with register.reading() as session:
         place = Place.of(session, token)
-        due = place.waiting()
-        if not due:
-            return None
-        if _key(*due[0]) in place.shown:
-            return _shown(place, *due[0], place.shown[_key(*due[0])])
-    try:
-        with writing(register) as session:
-            return _show_anew(session, token)
-    except _MeanwhileError:
-        return show(register, token)
+        if not place.waiting or _key(*place.waiting[0]) in place.shown:
+            return standing_of(place), show_next(session, place)
+    return write(register, lambda session: _look_anew(session, token))
+
+
+def standing_of(place: Place) -> Standing:
+    """Where the reader of a place stands."""
+    s, given = place.session, [phase for _, phase in place.answers]
+    return Standing(
+        place.row.id, place.row.alias, s.id, s.title, s.mode, s.state, s.revealed_at is not None,
+        s.cases.phantoms, s.seconds_a_case, len(s.cases.cases), given.count(Phase.BEFORE), given.count(Phase.AFTER),
+        len(place.waiting), place.row.names_agreed,
+    )  # fmt: skip
+
+
+def show_next(session: Session, place: Place) -> Shown | None:
+    """As show(), in the transaction of `session`."""
+    if not place.waiting:
+        return None
+    case, phase = place.waiting[0]
+    if _key(case, phase) in place.shown:
+        return _shown(place, case, phase, place.shown[_key(case, phase)])
+    row = TeachingShowingRow(
+        id=secrets.token_hex(16), reader=place.row.id, case_id=case.case_id, phase=phase.value, at=now()
+    )
+    seal(session, row, row.reader, "case shown", case=row.case_id, phase=row.phase)
+    return _shown(place, case, phase, row.at)
 
 
 def picture(register: Register, token: str, number: int) -> Path:
@@ -117,7 +133,7 @@ def picture(register: Register, token: str, number: int) -> Path:
     seen = place.session.revealed_at is not None or any(_key(case, phase) in place.shown for phase in Phase)
     path = case.picture_path if seen else None
     if path is None:
-        raise RecordError(
+        raise ReaderError(
             "the picture of this case is not on the server any more" if seen else "this case was not shown to you yet",
             case=f"case {number}",
             next_step="Tell the facilitator." if seen else "Load the page again: it shows the case that is next.",
@@ -126,12 +142,12 @@ def picture(register: Register, token: str, number: int) -> Path:
 
 
 def debrief(register: Register, token: str) -> tuple[Debriefed, ...]:
-    """Every case in the reader's own order, with what they said. Raises RecordError before the reveal."""
+    """Every case in the reader's own order, with what they said. Raises ReaderError before the reveal."""
     with register.reading() as session:
         place = Place.of(session, token)
         s = place.session
         if s.revealed_at is None:
-            raise RecordError(
+            raise ReaderError(
                 "the truth is shown once the facilitator reveals it", next_step="Wait; this page shows it then."
             )
         return tuple(
@@ -142,33 +158,18 @@ def debrief(register: Register, token: str) -> tuple[Debriefed, ...]:
 
 def agree_to_names(register: Register, token: str, *, agreed: bool) -> None:
     """Record whether the reader agrees that the group's results name everybody by alias; the last word counts."""
-    with writing(register) as session:
+
+    def agree(session: Session) -> None:
         row = reader_of(session, token)
         row.names_agreed = agreed
         seal(session, row, row.id, "agreement to names", agreed=agreed)
 
-
-class _MeanwhileError(Exception):
-    """Another request of the same reader was quicker; nothing was written."""
+    write(register, agree)
 
 
-def _show_anew(session: Session, token: str) -> Shown:
+def _look_anew(session: Session, token: str) -> tuple[Standing, Shown | None]:
     place = Place.of(session, token)
-    due = place.waiting()
-    if not due or _key(*due[0]) in place.shown:
-        raise _MeanwhileError
-    return shown_next(session, place, *due[0])
-
-
-def shown_next(session: Session, place: Place, case: TeachingCase, phase: Phase) -> Shown:
-    """What is shown of a case; its first showing is stored in the transaction of `session`."""
-    if _key(case, phase) in place.shown:
-        return _shown(place, case, phase, place.shown[_key(case, phase)])
-    row = TeachingShowingRow(
-        id=secrets.token_hex(16), reader=place.row.id, case_id=case.case_id, phase=phase.value, at=now()
-    )
-    seal(session, row, row.reader, "case shown", case=row.case_id, phase=row.phase)
-    return _shown(place, case, phase, row.at)
+    return standing_of(place), show_next(session, place)
 
 
 def _shown(place: Place, case: TeachingCase, phase: Phase, at: str) -> Shown:

@@ -16,7 +16,7 @@ from derm_kit.records.people import Role
 from derm_kit.records.register import Register
 from derm_kit.records.sealing import seal
 from derm_kit.records.tables import TeachingAnswerRow, TeachingReaderRow, TeachingShowingRow
-from derm_kit.records.teaching import session_of, session_row, writing
+from derm_kit.records.teaching import session_of, session_row
 from derm_kit.records.teaching_steps import Mode, Phase, State
 
 ANSWER_COLUMNS = ("reader", "case_id", "phase", "diagnosis", "disposition", "confidence", "seconds")
@@ -115,7 +115,7 @@ def erase_aliases(register: Register, session_id: str, by: str) -> int:
     with register.reading() as session:
         if not [row for row in _readers(session, session_id) if row.erased_at is None]:
             return 0
-    with writing(register) as session:
+    with register.writing() as session:
         person, row = people.find(session, by), session_row(session, session_id)
         if by != row.facilitator and person.role is not Role.ADMINISTRATOR:
             raise RecordError(

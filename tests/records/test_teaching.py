@@ -13,7 +13,7 @@ from derm_kit.errors import RecordError
 from derm_kit.lesions import LesionType
 from derm_kit.records import teaching, teaching_answers, teaching_reading
 from derm_kit.records.exact_json import sha256
-from derm_kit.records.migrations import migrate, schema_of
+from derm_kit.records.migrations import SCHEMA, migrate, schema_of
 from derm_kit.records.people import Role
 from derm_kit.records.register import Register
 from derm_kit.records.teaching import CODE_ALPHABET
@@ -359,7 +359,7 @@ def test_tables_with_a_session_in_them_are_not_taken_away(register: Register, pl
     with pytest.raises(RecordError, match="never taken back"), register._database.writing() as session:
         migrate(session.connection(), "0002")
     with place.sql() as connection:
-        assert schema_of(connection) == "0003"
+        assert schema_of(connection) == SCHEMA
     assert seminar.session.title == "How to look"
 
 

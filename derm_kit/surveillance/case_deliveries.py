@@ -1,0 +1,238 @@
+"""One delivery of cases, whoever wrote it -> rows of a feed: scores as runs hold them, and what a service recorded."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from derm_kit.cases import values
+from derm_kit.cases.cohort import id_faults
+from derm_kit.cases.tables import read_table
+from derm_kit.model.run import CASES_FILE, MOST_ROWS, ScoreRun, read_run
+from derm_kit.model.run_tables import run_columns, sound_meta
+from derm_kit.surveillance.case_tables import CATEGORIES, MOMENTS, SCHEMA, SCORES, WORDS, read_at_once
+from derm_kit.surveillance.feed import FeedError
+from derm_kit.surveillance.moments import Moments, as_text, read_moments
+from derm_kit.surveillance.oddities import Oddities
+from derm_kit.surveillance.service_words import as_recorded, filled_in
+from derm_kit.triage.definition import TriagePolicy
+
+_PLACES: Final = ("site", "device", "product")
+_DECIDED: Final = ("suspected", "disposition")
+_SERVICE: Final = ("imaged_at", "decided_at", *_PLACES, *_DECIDED)
+"""Columns that a feed adds to a table of scores; `site` is where the service is, not where on the body."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A delivery as it lies on disk: columns by their names, what its run says of itself, its features."""
+
+    table: pd.DataFrame
+    meta: dict[str, Any]
+    features: pd.DataFrame | None = None
+
+
+def read_cases(
+    path: Path, delivery: str, policy: TriagePolicy | None, timezone: str, oddities: Oddities
+) -> tuple[pa.Table, pd.DataFrame | None]:
+    """The rows of a delivery as a table of `case_tables.SCHEMA`, in their order, and its features where it has some.
+
+    A row without a sound id or without a time of its image is set aside. Raises DermKitError where the delivery as a
+    whole cannot be read, or what was suspected is neither recorded nor to be had from `policy`.
+    """
+    quick = read_at_once(path) if path.suffix.lower() == ".parquet" and path.is_file() else None
+    if quick is not None:
+        return quick, None
+    opened = _open(path, delivery, oddities)
+    service = {re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_"): name for name in map(str, opened.table)}
+    recorded: dict[str, pd.Series[Any]] = {key: opened.table[service[key]] for key in _SERVICE if key in service}
+    if "imaged_at" not in recorded:
+        raise FeedError(
+            "a delivery of cases says when each case was imaged, in the column imaged_at",
+            case=delivery,
+            value=", ".join(map(str, opened.table.columns[:12])),
+            next_step="Add the column (2026-03-05T14:30:00+00:00), or move the file out of the feed.",
+        )
+    named = run_columns(opened.table.drop(columns=[service[key] for key in recorded]), delivery)
+    named["case_id"] = values.trimmed(as_text(named["case_id"]))
+    moments: dict[str, Moments] = {key: read_moments(recorded[key], timezone) for key in MOMENTS if key in recorded}
+    kept = _kept(named, moments["imaged_at"], recorded["imaged_at"], delivery, oddities)
+    moments = {key: moment.where(kept) for key, moment in moments.items()}
+    recorded = {key: column.reset_index(drop=True)[kept].reset_index(drop=True) for key, column in recorded.items()}
+    run = _run(named[kept].reset_index(drop=True), opened.meta, delivery)
+    _tell_of_moments(moments, run, delivery, timezone, oddities)
+    if (run.cases["truth"] != "").any():
+        oddities.tell(
+            f"{delivery} has truth for {{n:,}} cases beside the scores. It is not counted: only outcomes with the time "
+            "and the way they became known are.",
+            run.cases["case_id"][run.cases["truth"] != ""],
+        )
+    return _in_columns(run, moments, recorded, policy, delivery, oddities), opened.features
+
+
+def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
+    if path.is_dir():
+        run = read_run(path)
+        table = pq.read_table(path / CASES_FILE).to_pandas(ignore_metadata=True)
+        scores = run.scores.drop(columns="case_id")
+        table = table.drop(columns=[name for name in scores if name in table]).reset_index(drop=True)
+        return _Opened(pd.concat([table, scores], axis=1), run.meta, run.features)
+    if path.suffix.lower() == ".csv":
+        return _Opened(read_text(path, delivery, oddities), {})
+    with pq.ParquetFile(path) as file:
+        if file.metadata.num_rows > MOST_ROWS:
+            raise FeedError(
+                f"a delivery has at most {MOST_ROWS:,} rows",
+                case=delivery,
+                value=f"{file.metadata.num_rows:,} rows",
+                next_step="Split it, by month say.",
+            )
+        about = (file.schema_arrow.metadata or {}).get(b"derm_kit", b"{}")
+        table = file.read().to_pandas(ignore_metadata=True)
+    try:
+        return _Opened(table, sound_meta(json.loads(about), delivery))
+    except (ValueError, RecursionError):
+        raise FeedError(
+            "what a run says of itself is a JSON object",
+            case=delivery,
+            value=about[:40],
+            next_step="Write the run again.",
+        ) from None
+
+
+def read_text(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
+    """A text table, every cell as text; rows that cannot be read are set aside by their line."""
+    table = read_table(path, lambda header: list(range(len(header))))
+    for note in table.notes:
+        oddities.tell(note, [delivery])
+    for line, cells, rule, next_step in table.refused:
+        row = pd.DataFrame({"case_id": ["" if not cells else cells[0]], "row": [line], "cells": [" | ".join(cells)]})
+        oddities.set_aside(row, np.ones(1, np.bool_), delivery=delivery, what="row", rule=rule, next_step=next_step)
+    repeated = pd.Index(table.header)[pd.Index(table.header).duplicated()]
+    if len(repeated):
+        raise FeedError(
+            "a column stands in a table once",
+            case=delivery,
+            value=", ".join(repeated),
+            next_step="Rename or remove one of them.",
+        )
+    return table.frame.set_axis(list(table.header), axis=1)
+
+
+def _kept(
+    named: pd.DataFrame, imaged: Moments, said: pd.Series[Any], delivery: str, oddities: Oddities
+) -> npt.NDArray[np.bool_]:
+    """Rows (n,) with a sound id and a time of their image; the others are set aside."""
+    rows = named.assign(imaged_at=as_text(said.reset_index(drop=True)).to_numpy())
+    faults = id_faults(named["case_id"])
+    for rule in faults[faults != ""].unique():
+        oddities.set_aside(
+            rows, (faults == rule).to_numpy(), delivery=delivery, what="case", rule=rule,
+            next_step="Give it a sound id of its own in the delivery.",
+        )  # fmt: skip
+    timeless = imaged.utc.isna().to_numpy() & (faults == "").to_numpy()
+    oddities.set_aside(
+        rows, timeless, delivery=delivery, what="case",
+        rule="a case says when it was imaged, as ISO 8601: 2026-03-05T14:30:00+00:00",
+        next_step="Mend its imaged_at in the delivery.",
+    )  # fmt: skip
+    return np.asarray(~timeless & (faults == "").to_numpy(), np.bool_)
+
+
+def _run(named: pd.DataFrame, meta: dict[str, Any], delivery: str) -> ScoreRun:
+    scores = [name for name in SCORES if name in named]
+    if not scores:
+        raise FeedError(
+            "a delivery of cases has at least one column named as a lesion type",
+            case=delivery,
+            value=", ".join(map(str, named.columns[:12])),
+            next_step=f"Name the scores {', '.join(SCORES)}; a missing type counts as not trained.",
+        )
+    return ScoreRun(named[["case_id", *scores]], named.drop(columns=scores), meta=meta)
+
+
+def _tell_of_moments(
+    moments: dict[str, Moments], run: ScoreRun, delivery: str, timezone: str, oddities: Oddities
+) -> None:
+    ids = run.scores["case_id"]
+    for name, moment in moments.items():
+        tell_of_clock(moment, ids, f"{delivery}, {name}", timezone, oddities)
+    if "decided_at" in moments:
+        decided = moments["decided_at"]
+        oddities.tell(
+            f"{delivery}: {{n:,}} times of decided_at are no time as ISO 8601 and are left empty.", ids[decided.unread]
+        )
+
+
+def tell_of_clock(moments: Moments, ids: pd.Series[str], where: str, timezone: str, oddities: Oddities) -> None:
+    """Say which times the change of the clock leaves open or never was."""
+    oddities.tell(
+        f"{where}: {{n:,}} times lie in the hour that the clock of {timezone} shows twice and do not say which; the "
+        "first is taken. Write times with their offset.",
+        ids[moments.twice],
+    )
+    oddities.tell(
+        f"{where}: {{n:,}} times lie in the hour that the clock of {timezone} leaves out in spring; its end is taken. "
+        "Write times with their offset.",
+        ids[moments.never],
+    )
+
+
+def _in_columns(
+    run: ScoreRun,
+    moments: dict[str, Moments],
+    recorded: dict[str, pd.Series[Any]],
+    policy: TriagePolicy | None,
+    delivery: str,
+    oddities: Oddities,
+) -> pa.Table:
+    n, cases = len(run), run.cases
+    empty = pd.Series("", index=range(n), dtype="str")
+    words = {name: values.tidy(as_text(column)) for name, column in recorded.items() if name in _PLACES}
+    said = {name: values.trimmed(as_text(recorded[name])) if name in recorded else empty for name in _DECIDED}
+    suspected, disposition = filled_in(
+        run,
+        as_recorded(said["suspected"], said["disposition"], run, delivery),
+        policy,
+        delivery,
+        oddities,
+    )
+    product = words.get("product", empty)
+    sex = values.sexes(values.tidy(as_text(cases["sex"]))) if "sex" in cases else empty
+    decided = moments["decided_at"].utc if "decided_at" in moments else pd.Series(pd.NaT, index=range(n))
+    made: dict[str, pd.Series[Any]] = {
+        "case_id": run.scores["case_id"],
+        "product": product.mask(product == "", run.model_hash),
+        "site": words.get("site", empty),
+        "device": words.get("device", empty),
+        "imaged_at": moments["imaged_at"].utc,
+        "decided_at": decided,
+        "suspected": suspected,
+        "disposition": disposition,
+        **{name: run.scores[name] for name in SCORES},
+        "quality_fail": cases["quality_fail"],
+        "quality_reason": cases["quality_reason"],
+        "age_years": cases["age_years"],
+        "sex": sex,
+        "skin_type": cases["skin_type"],
+    }
+    return pa.table([_array(made[field.name], field) for field in SCHEMA], schema=SCHEMA)
+
+
+def _array(column: pd.Series[Any], field: pa.Field) -> pa.Array:
+    if field.name in CATEGORIES:
+        return pa.array(column.astype("str"), pa.large_string()).dictionary_encode().cast(WORDS)
+    if pa.types.is_timestamp(field.type):
+        return pa.array(column.dt.as_unit("us") if column.notna().any() else [None] * len(column), field.type)
+    if pa.types.is_floating(field.type):
+        return pa.array(column.to_numpy(np.float32, na_value=np.nan), field.type, from_pandas=False)
+    return pa.array(column, field.type)
