@@ -494,3 +494,20 @@ def test_a_broken_word_about_a_feed_is_told_and_the_feed_read(folder: Folder, te
     feed = folder.read()
     assert feed.remarks[0].sentence.startswith("NOT READ, and in no figure: feed.json")
     assert len(feed.cases) == 1
+
+
+def test_outcomes_in_the_layout_of_a_feed_are_held_to_the_same_rules(tmp_path: Path, folder: Folder):
+    folder.cases("a.csv", case("a1"), case("a2"), case("a3"))
+    folder.outcomes("o.csv", *(f"a{i},melanoma,2026-04-01,biopsy,2026-04-09" for i in (1, 2, 3)))
+    write_feed(folder.read(), tmp_path / "again")
+    path = tmp_path / "again" / "outcomes" / "o.parquet"
+    table = pd.read_parquet(path).astype({"way": "str", "truth": "str"})
+    table.loc[0, "way"] = "autopsy"
+    table.loc[1, "truth"] = "Naevus"
+    table.loc[2, "known_at"] = pd.NaT
+    table.to_parquet(path)
+    feed = read_feed(tmp_path / "again", now=NOW)
+    assert feed.outcomes[["case_id", "truth"]].astype(str).to_numpy().tolist() == [["a2", "benign_naevus"]]
+    assert told(feed, "is one of: biopsy")[1] == ("a1",)
+    assert told(feed, "when it became known")[1] == ("a3",)
+    assert feed.set_aside["row"].tolist() == [1, 3]

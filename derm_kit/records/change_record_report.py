@@ -22,6 +22,7 @@ from derm_kit.records.register import Register
 from derm_kit.records.release import Release
 from derm_kit.records.report import Document
 from derm_kit.records.report_inputs import Registered, in_words
+from derm_kit.records.safety_case_missing import of_date
 from derm_kit.triage.proposal import run_hash
 
 TEMPLATE = "change_record"
@@ -74,7 +75,7 @@ def _given(found: Change, history: list[Entry], known: Registered, as_of: date, 
             "dispositions_source": proposal.new_policy.dispositions_source,
         },
         tables=tables_of(report, history, known),
-        missing=tuple(_missing(found, known, own, reproduced)),
+        missing=(*_missing(found, known, reproduced), *of_date(known, as_of)),
         sources=tuple(_sources(found, known)),
     )  # fmt: skip
 
@@ -129,15 +130,15 @@ def _rollback(own: list[Release], known: Registered) -> str:
     return f"release {before}" if before else "version 0, the policy that the first release started from"
 
 
-def _missing(found: Change, known: Registered, own: list[Release], reproduced: str) -> Iterator[Missing]:
+def _missing(found: Change, known: Registered, reproduced: str) -> Iterator[Missing]:
     report, short = found.report, found.id[:8]
-    if found.approver is None:
+    if found.state is State.PROPOSED:
         yield Missing(
             "Approval", "Nobody but the author has vouched for this change; it must not be used.",
             f"A safety officer who is a registered clinician and not the author decides: derm-kit change approve "
             f"{short}.",
         )  # fmt: skip
-    elif not own:
+    elif found.state is State.APPROVED:
         yield Missing(
             "A release", "The change was approved, and the old thresholds are still in force.",
             f"derm-kit change release {short}, with a date.",

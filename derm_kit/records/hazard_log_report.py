@@ -9,9 +9,9 @@ from derm_kit.records.document_template import Given, Missing, Template, write_f
 from derm_kit.records.provenance_sources import register_source
 from derm_kit.records.report import Document
 from derm_kit.records.report_inputs import Registered, in_words
+from derm_kit.records.run_of_tests import TestRun
 from derm_kit.records.safety_case_hazards import fields_of, hazard_tables, statement
 from derm_kit.records.safety_case_missing import of_date, of_hazards, of_officers
-from derm_kit.records.run_of_tests import TestRun
 
 TEMPLATE = "hazard_log"
 

@@ -63,10 +63,10 @@ class Registered:
         return next((found for found in reversed(self.releases) if found.effective(end)), None)
 
     def who(self, person: str | None) -> str:
-        """A person with what they are here; an erased one by id."""
+        """A person with what they are here, an erased one by id; None is nobody, "" derm-kit itself."""
         found = self.people.get(person or "")
-        if not person or found is None:
-            return "nobody" if not person else "derm-kit itself" if person == "" else person
+        if found is None:
+            return "nobody" if person is None else person or "derm-kit itself"
         name = found.name or f"erased person {found.id[:8]}"
         return f"{name} ({', '.join(part for part in (found.role, found.registration) if part)})"
 

@@ -19,10 +19,10 @@ from derm_kit.records.provenance_sources import card_source, policy_source, regi
 from derm_kit.records.release import default_policy
 from derm_kit.records.report import Document
 from derm_kit.records.report_inputs import Registered, in_words
+from derm_kit.records.run_of_tests import TestRun
 from derm_kit.records.safety_case_figures import Performance, performance
 from derm_kit.records.safety_case_hazards import hazard_tables, statement
 from derm_kit.records.safety_case_missing import missing
-from derm_kit.records.run_of_tests import TestRun
 from derm_kit.triage.policy import TriagePolicy
 
 TEMPLATE = "safety_case"

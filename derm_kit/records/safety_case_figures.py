@@ -174,13 +174,12 @@ class Performance:
             (name, "assessed cases" if assessed else "all cases", self.rate(name, assessed=assessed))
             for name, assessed in wanted
         ]
-        areas: list[tuple[Value, ...]] = [("AUC", kind, self._auc(types)) for kind, types in
-                 (("melanoma", (LesionType.MELANOMA,)), ("any cancer", CANCERS))]  # fmt: skip
-        return table("Over all lesion types", ("rate", "of", "value"), [*rows, *areas], MEASURED)
+        rows += [("AUC", "melanoma", self._auc((LesionType.MELANOMA,))), ("AUC", "any cancer", self._auc(CANCERS))]
+        return table("Over all lesion types", ("rate", "of", "value"), rows, MEASURED)
 
     def _confusion(self) -> Table:
         found = confusion(self.counter.count(self.policy.thresholds))
-        rows = [(t.label, *map(int, found.loc[t.value])) for t in LESION_TYPES]
+        rows: list[tuple[Value, ...]] = [(t.label, *map(int, found.loc[t.value])) for t in LESION_TYPES]
         heads = ("truth", *(t.short for t in FLAGGED), *CALLS[len(FLAGGED) :])
         return table("Calls by truth, cases of exactly one type", heads, rows, MEASURED)
 

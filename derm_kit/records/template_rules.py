@@ -53,7 +53,7 @@ class Rules(ImmutableSandboxedEnvironment):
             return obj[argument]
         if isinstance(obj, tuple | list) and isinstance(argument, int) and -len(obj) <= argument < len(obj):
             return obj[argument]
-        return self.undefined(obj=obj, name=argument)
+        return self.undefined(obj=obj, name=str(argument))
 
     def checked(self, tree: nodes.Template) -> nodes.Template:
         """The template, with its loops counted. Raises MarkupError where it does what none may."""

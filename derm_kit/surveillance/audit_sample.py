@@ -31,10 +31,11 @@ class AuditPlan:
     """A random audit sample for a site, so that a drop of sensitivity is seen in time.
 
     cases_a_month       to draw and verify whatever the model said; None where even every case would not be enough.
-    cancers_a_month     of the type watched that are expected in the sample (in all cases, where it is None).
+    cancers_a_month     of the `cancer` watched that are expected in the sample (in all cases, where it is None).
     false_alarm, found  months until the chart alarms without a change, and after the drop, at that size.
     """
 
+    cancer: str
     volume_a_month: float
     prevalence_prob: float
     before_prob: float
@@ -44,12 +45,37 @@ class AuditPlan:
     cancers_a_month: float
     false_alarm: RunLength
     found: RunLength
-    sentences: tuple[str, ...]
 
     @property
     def share(self) -> float:
         """The sample as a share of all cases; NaN where none is large enough."""
         return self.cases_a_month / self.volume_a_month if self.cases_a_month is not None else math.nan
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The plan in words for a clinician."""
+        drop = f"a fall of {self.cancer} sensitivity from {100 * self.before_prob:g}% to {100 * self.after_prob:g}%"
+        times = (
+            f"found after {self.found.median:,.0f} months in half of all runs and after {self.found.p90:,.0f} in nine "
+            f"of ten; without any change the chart alarms every {self.false_alarm.mean:,.0f} months on average."
+        )
+        if self.cases_a_month is None:
+            return (
+                f"At {self.volume_a_month:,.0f} cases a month, about {self.cancers_a_month:,.1f} of them "
+                f"{self.cancer}, {drop} cannot be seen within {self.within_months:g} months, even if every case were "
+                "verified whatever the model said.",
+                f"With every case verified it is {times}",
+                "Pool sites that share the product and the policy, or accept a later alarm and say so in the safety "
+                "case.",
+            )
+        return (
+            f"Draw {self.cases_a_month:,} of {self.volume_a_month:,.0f} cases a month at random "
+            f"({100 * self.share:.0f}%) before anybody looks at the result, and verify every one of them whatever the "
+            "model said: by biopsy, or by a dermatologist's full read with follow-up. About "
+            f"{self.cancers_a_month:,.1f} a month are {self.cancer}.",
+            f"With it, {drop} is seen in time: it is {times}",
+            "Most services verify cases that were flagged anyway: what is added is work on those that were not.",
+        )
 
 
 def plan_audit_sample(
@@ -83,10 +109,8 @@ def plan_audit_sample(
     enough = cases <= volume_a_month
     cancers = cases * prevalence_prob if enough else all_cancers
     false_alarm, found = _in_months(cancers, before_prob, after_prob, false_alarm_months)
-    plan = (volume_a_month, prevalence_prob, before_prob, after_prob, within_months)
-    size = int(cases) if enough else None
-    words = _in_words(size, cancers, volume_a_month, cancer, false_alarm, found, before_prob, after_prob, within_months)
-    return AuditPlan(*plan, size, cancers, false_alarm, found, words)
+    asked = (cancer, volume_a_month, prevalence_prob, before_prob, after_prob, within_months)
+    return AuditPlan(*asked, int(cases) if enough else None, cancers, false_alarm, found)
 
 
 def cases_without_a_miss(target_prob: float, *, level: float = 0.95) -> int:
@@ -127,6 +151,32 @@ def zero_miss_sentences(prevalence_prob: float, targets: tuple[float, ...] = (0.
     )
 
 
+def audit_sample_for(feed: Feed, cancer: LesionType = LesionType.MELANOMA) -> tuple[AuditPlan | None, str]:
+    """The audit sample for a feed's own volume and prevalence, and in a sentence what prevalence was taken and why.
+
+    Volume: its cases a month from the first to the last. Prevalence: the share of `cancer` among cases drawn whatever
+    the model said (audit sample, full second read); without any, cancers known by all ways over all cases, which is
+    too low. None where no such cancer is known.
+    """
+    outcomes = feed.outcomes
+    imaged = feed.cases["imaged_at"]
+    months = max((imaged.iloc[-1] - imaged.iloc[0]).days / (365.25 / 12), 1.0)
+    stands = standing(feed)
+    is_cancer = (stands["truth"] == cancer.value).to_numpy()
+    drawn = stands["way"].isin([way.value for way in _DRAWN]).to_numpy()
+    sampled = outcomes["way"].isin([way.value for way in _DRAWN]).to_numpy()
+    of, found = outcomes["case_id"][sampled].nunique(), stands["row"][drawn & is_cancer].nunique()
+    name = cancer.label.lower()
+    how = f"{found:,} {name} among {of:,} cases drawn whatever the model said"
+    if not found:
+        of, found = len(feed.cases), stands["row"][is_cancer].nunique()
+        how = f"{found:,} {name} known by any way among all {of:,} cases, which is too few: missed ones are not known"
+    if not found:
+        return None, f"No {name} is among the outcomes yet, so that an audit sample cannot be sized."
+    plan = plan_audit_sample(len(feed.cases) / months, found / of, cancer=name)
+    return plan, f"Sized on {how}, and {len(feed.cases) / months:,.0f} cases a month."
+
+
 def _fewest_cancers(before: float, after: float, within: float, false_alarm: float) -> float | None:
     """Cancers a month in the sample (to a hundredth) whose chart finds the drop in time; None beyond MOST_A_MONTH."""
 
@@ -153,64 +203,6 @@ def _in_months(cancers: float, before: float, after: float, false_alarm_months: 
     return unchanged.in_months(cancers), changed.in_months(cancers)
 
 
-def _in_words(
-    size: int | None,
-    cancers: float,
-    volume: float,
-    cancer: str,
-    false_alarm: RunLength,
-    found: RunLength,
-    before: float,
-    after: float,
-    within: float,
-) -> tuple[str, ...]:
-    drop = f"a fall of {cancer} sensitivity from {100 * before:g}% to {100 * after:g}%"
-    times = (
-        f"It is found after {found.median:,.0f} months in half of all runs and after {found.p90:,.0f} in nine of ten; "
-        f"without any change the chart alarms every {false_alarm.mean:,.0f} months on average."
-    )
-    if size is None:
-        return (
-            f"At {volume:,.0f} cases a month, about {cancers:,.1f} of them {cancer}, {drop} cannot be seen within "
-            f"{within:g} months, even if every case were verified whatever the model said.",
-            f"With every case verified: {times[0].lower()}{times[1:]}",
-            "Pool sites that share the product and the policy, or accept a later alarm and say so in the safety case.",
-        )
-    return (
-        f"Draw {size:,} of {volume:,.0f} cases a month at random ({100 * size / volume:.0f}%) before anybody looks at "
-        "the result, and verify every one of them whatever the model said: by biopsy, or by a dermatologist's full "
-        f"read with follow-up. About {cancers:,.1f} a month are {cancer}.",
-        f"With it, {drop} is seen in time. {times}",
-        "Cases that were flagged are verified anyway in most services: what is added is work on those that were not.",
-    )
-
-
 def _require(sound: bool, rule: str, value: object, next_step: str) -> None:
     if not sound:
         raise DermKitError(rule, value=value, next_step=next_step)
-
-
-def audit_sample_for(feed: Feed, cancer: LesionType = LesionType.MELANOMA) -> tuple[AuditPlan | None, str]:
-    """The audit sample for a feed's own volume and prevalence, and in a sentence what prevalence was taken and why.
-
-    Volume: its cases a month from the first to the last. Prevalence: the share of `cancer` among cases drawn whatever
-    the model said (audit sample, full second read); without any, cancers known by all ways over all cases, which is
-    too low. None where no such cancer is known.
-    """
-    outcomes = feed.outcomes
-    imaged = feed.cases["imaged_at"]
-    months = max((imaged.iloc[-1] - imaged.iloc[0]).days / (365.25 / 12), 1.0)
-    stands = standing(feed)
-    is_cancer = (stands["truth"] == cancer.value).to_numpy()
-    drawn = stands["way"].isin([way.value for way in _DRAWN]).to_numpy()
-    sampled = outcomes["way"].isin([way.value for way in _DRAWN]).to_numpy()
-    of, found = outcomes["case_id"][sampled].nunique(), stands["row"][drawn & is_cancer].nunique()
-    name = cancer.label.lower()
-    how = f"{found:,} {name} among {of:,} cases drawn whatever the model said"
-    if not found:
-        of, found = len(feed.cases), stands["row"][is_cancer].nunique()
-        how = f"{found:,} {name} known by any way among all {of:,} cases, which is too few: missed ones are not known"
-    if not found:
-        return None, f"No {name} is among the outcomes yet, so that an audit sample cannot be sized."
-    plan = plan_audit_sample(len(feed.cases) / months, found / of, cancer=name)
-    return plan, f"Sized on {how}, and {len(feed.cases) / months:,.0f} cases a month."

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from derm_kit.lesions import LESION_TYPES
+from derm_kit.model.run import MOST_ROWS
 from derm_kit.surveillance.feed import SUSPECTED
 from derm_kit.triage.policy import Disposition
 
@@ -56,6 +57,8 @@ def read_at_once(path: Path) -> pa.Table | None:
     if any(held.names.count(field.name) != 1 or not fits(held.field(field.name).type, field.type) for field in SCHEMA):
         return None
     with pq.ParquetFile(path, read_dictionary=list(CATEGORIES)) as file:
+        if file.metadata.num_rows > MOST_ROWS:
+            return None
         table = file.read(columns=SCHEMA.names).select(SCHEMA.names)
     made = pa.table([_cast(table[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
     return made if _sound(made) else None

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from derm_kit.surveillance.case_tables import MOMENT, SCHEMA, WORDS
 from derm_kit.surveillance.delivery_files import ABOUT_FILE, CASES, FEATURES, OUTCOMES
 from derm_kit.surveillance.feed import Feed, FeedError
-from derm_kit.surveillance.outcome_deliveries import OUT_OF_SCOPE
+from derm_kit.surveillance.outcome_tables import OUT_OF_SCOPE
 
 
 def write_feed(feed: Feed, folder: Path) -> None:

@@ -14,45 +14,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from derm_kit.cases import values
-from derm_kit.diagnoses import is_outside, lesion_types
-from derm_kit.errors import DiagnosisError
-from derm_kit.lesions import LESION_TYPES, format_truth, parse_truth
 from derm_kit.model.run import MOST_ROWS
 from derm_kit.surveillance.case_deliveries import read_text, tell_of_clock
-from derm_kit.surveillance.case_tables import MOMENT, WORDS, fits
+from derm_kit.surveillance.case_tables import WORDS
 from derm_kit.surveillance.feed import FeedError, Way
 from derm_kit.surveillance.moments import Moments, as_text, read_moments
 from derm_kit.surveillance.oddities import Oddities
+from derm_kit.surveillance.outcome_tables import SCHEMA, UNREAD, read_at_once, read_truth
 
 OUTCOME_COLUMNS: Final = ("case_id", "truth", "known_at", "told_at", "way", "delivery")
-SCHEMA: Final = pa.schema(
-    [
-        ("case_id", pa.large_string()),
-        ("truth", WORDS),
-        ("known_at", MOMENT),
-        ("told_at", MOMENT),
-        ("way", WORDS),
-        ("row", pa.int64()),
-        ("day_only", pa.bool_()),
-    ]
-)
-"""Rows of one delivery: `row` is their place in it; `day_only` where known_at has no time of day."""
-
 _DAY_US: Final = 86_400_000_000
 _NEEDED: Final = ("case_id", "truth", "known_at", "way")
-OUT_OF_SCOPE: Final = "none of the eleven types"
-"""A truth that is known, and is no lesion type."""
-
-_NOT_CANCER: Final = format_truth(t for t in LESION_TYPES if not t.cancer)
-_BENIGN: Final = format_truth(t for t in LESION_TYPES if not t.flagged)
-_WIDE: Final = {
-    **dict.fromkeys(("no cancer", "not cancer", "no skin cancer", "no malignancy"), _NOT_CANCER),
-    **dict.fromkeys(("benign", "benign lesion"), _BENIGN),
-    OUT_OF_SCOPE: "",
-}
-"""What registries and letters say of a lesion that is no cancer, without its name: the types that this leaves open."""
-
-_UNREAD: Final = "?"
 _TRUTH_RULE: Final = (
     "the truth of an outcome is a lesion type, a diagnosis that derm-kit knows, 'benign' or 'no cancer'"
 )
@@ -72,7 +44,7 @@ def read_outcomes(path: Path, delivery: str, timezone: str, oddities: Oddities) 
     A row whose truth, way or time is not understood is set aside with the rule. Raises DermKitError where the delivery
     as a whole cannot be read.
     """
-    quick = _read_at_once(path) if path.suffix.lower() == ".parquet" else None
+    quick = read_at_once(path) if path.suffix.lower() == ".parquet" else None
     if quick is not None:
         return quick
     table = _open(path, delivery, oddities)
@@ -94,7 +66,7 @@ def read_outcomes(path: Path, delivery: str, timezone: str, oddities: Oddities) 
     made = pd.DataFrame(
         {
             "case_id": ids,
-            "truth": values.by_value(truth, _read_truth),
+            "truth": values.by_value(truth, read_truth),
             "known_at": known.utc,
             "told_at": known.utc if told is None else told.utc.fillna(known.utc),
             "way": values.by_value(way, lambda text: re.sub(r"[\s-]+", "_", text.casefold())),
@@ -143,7 +115,7 @@ def against_cases(
     kept = outcomes.iloc[sound[np.argsort(told[sound], kind="stable")]].reset_index(drop=True)
     before = (kept["told_at"] < kept["known_at"]).to_numpy()
     oddities.tell("Outcomes told before they were known: {n:,}. Check these times.", kept["case_id"][before])
-    kept["truth"] = kept["truth"].cat.remove_unused_categories()
+    kept["truth"] = kept["truth"].cat.set_categories(sorted(map(str, kept["truth"].unique())))
     kept["delivery"] = kept["delivery"].cat.remove_unused_categories()
     return kept[list(OUTCOME_COLUMNS)]
 
@@ -183,34 +155,6 @@ def micros(moments: pd.Series[Any]) -> npt.NDArray[np.int64]:
     """Moments (n,) in UTC as microseconds since 1970; NaT is the lowest integer."""
     local = moments.dt.tz_convert("UTC").dt.tz_localize(None)
     return np.asarray(local.to_numpy("datetime64[us]").view(np.int64), np.int64)
-
-
-def _read_at_once(path: Path) -> pa.Table | None:
-    """A parquet that has a feed's columns, sound in every cell, as a table of SCHEMA; else None."""
-    held = pq.read_schema(path)
-    named = ("case_id", "truth", "known_at", "told_at", "way")
-    if any(held.names.count(name) != 1 or not fits(held.field(name).type, SCHEMA.field(name).type) for name in named):
-        return None
-    with pq.ParquetFile(path, read_dictionary=["truth", "way"]) as file:
-        table = file.read(columns=list(named)).combine_chunks()
-    ids, truth, way = (table[name].combine_chunks() for name in ("case_id", "truth", "way"))
-    if not table.num_rows or any(column.null_count for column in table.columns):
-        return None
-    truths = [_read_truth(word) if word else _UNREAD for word in truth.dictionary.to_pylist()]
-    if _UNREAD in truths or len(set(truths)) < len(truths) or not set(way.dictionary.to_pylist()) <= set(Way):
-        return None
-    if not pc.all(pc.and_(pc.not_equal(ids, ""), pc.equal(ids, pc.utf8_trim_whitespace(ids)))).as_py():
-        return None
-    columns = {
-        "case_id": ids,
-        "truth": pa.DictionaryArray.from_arrays(truth.indices, pa.array(truths, pa.large_string())),
-        "known_at": table["known_at"],
-        "told_at": table["told_at"],
-        "way": way,
-        "row": pa.array(np.arange(1, table.num_rows + 1)),
-        "day_only": pa.array(np.zeros(table.num_rows, np.bool_)),
-    }
-    return pa.table([columns[field.name].cast(field.type) for field in SCHEMA], schema=SCHEMA)
 
 
 def _array(column: pd.Series[Any], kind: pa.DataType) -> pa.Array:
@@ -272,9 +216,9 @@ def _kept(
             f"Mend the column way ({_some(way[~made['way'].isin(list(Way))])}).",
         ),
         (
-            (truth == "") | (made["truth"] == _UNREAD),
+            (truth == "") | (made["truth"] == UNREAD),
             _TRUTH_RULE,
-            f"Mend the column truth ({_some(truth[made['truth'] == _UNREAD])}).",
+            f"Mend the column truth ({_some(truth[made['truth'] == UNREAD])}).",
         ),
         (
             made["known_at"].isna(),
@@ -291,22 +235,6 @@ def _kept(
 def _some(column: pd.Series[str]) -> str:
     found = [repr(str(text)) for text in column.unique()[:3]]
     return f"found: {', '.join(found)}" if found else "empty"
-
-
-def _read_truth(text: str) -> str:
-    """Lesion types joined by "|", "" for a known diagnosis that is none of the eleven, "?" where nobody knows it."""
-    plain = " ".join(text.replace("_", " ").casefold().split())
-    if plain in _WIDE or not text:
-        return _WIDE.get(plain, "")
-    try:
-        return format_truth(parse_truth(text))
-    except DiagnosisError:
-        pass
-    try:
-        types = lesion_types(text)
-        return format_truth(types) if types or is_outside(text) else _UNREAD
-    except DiagnosisError:
-        return _UNREAD
 
 
 def _ways() -> pd.CategoricalDtype:

@@ -16,7 +16,6 @@ from derm_kit.surveillance.promises import Designed
 from derm_kit.surveillance.run_lengths import RunLength
 from derm_kit.triage.proportions import Estimate
 
-
 MANY_MONTHS = 48
 """From here on months are told in years too."""
 
