@@ -124,7 +124,9 @@ class Phone:
         where = urlsplit(self.base)
         source = (self.source, 0) if self.source else None
         if where.scheme == "https":
-            return http.client.HTTPSConnection(str(where.hostname), where.port, timeout=60, context=self.tls)
+            return http.client.HTTPSConnection(
+                str(where.hostname), where.port, timeout=60, source_address=source, context=self.tls
+            )
         return http.client.HTTPConnection(str(where.hostname), where.port, timeout=60, source_address=source)
 
 
@@ -138,7 +140,7 @@ def answer_to(case: Mapping[str, Any]) -> dict[str, object]:
 
 def room_of(register: Register, session: TeachingSession) -> Room:
     """A room with its pictures coded."""
-    pictures = CasePictures(session.cases.cases)
+    pictures = CasePictures(session.cases.cases, session.cases.model_hash)
     pictures.code_all()
     return Room(register, session, pictures, secure=False)
 
@@ -150,6 +152,7 @@ class Lesson:
     base: str
     room: Room
     by: str
+    tls: ssl.SSLContext | None = None
 
     @property
     def code(self) -> str:
@@ -157,7 +160,7 @@ class Lesson:
 
     def phone(self, alias: str = "", **other: Any) -> Phone:
         """A phone; one that has joined where it has an alias."""
-        phone = Phone(self.base, **other)
+        phone = Phone(self.base, tls=self.tls, **other)
         if alias:
             assert phone.join(self.code, alias).status == 200
         return phone
@@ -171,12 +174,12 @@ class Lesson:
 
 
 @contextmanager
-def in_thread(room: Room, *, proxy: bool = False) -> Iterator[str]:
+def in_thread(room: Room, *, proxy: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of the readers' server of a room, in a thread of this process."""
     started, where, stopping = threading.Event(), [], []
 
     async def serve() -> None:
-        server = server_of(room, proxy=proxy)
+        server = server_of(room, tls=tls, proxy=proxy)
         server.listen(0, "127.0.0.1")
         where.append(next(iter(server._sockets.values())).getsockname()[1])
         stop = asyncio.Event()
@@ -190,12 +193,12 @@ def in_thread(room: Room, *, proxy: bool = False) -> Iterator[str]:
     thread.start()
     assert started.wait(10)
     try:
-        yield f"http://127.0.0.1:{where[0]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{where[0]}"
     finally:
         loop, stop = stopping[0]
         loop.call_soon_threadsafe(stop.set)
         thread.join(30)
-        room.threads.shutdown()
+        room.close()
 
 
 @dataclass

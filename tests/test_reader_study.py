@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,16 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.proportion import proportion_confint
 
 from derm_kit.errors import DermKitError
-from derm_kit.lesions import LESION_TYPES
+from derm_kit.lesions import LESION_TYPES, LesionType
+from derm_kit.model.run import ScoreRun
 from derm_kit.triage.agreement import fleiss_kappa
-from derm_kit.triage.policy import DEFAULT_DISPOSITIONS, Disposition
+from derm_kit.triage.policy import DEFAULT_DISPOSITIONS, Disposition, TriagePolicy
 from derm_kit.triage.reader_study import GROUP, ReaderStudy, analyse_study, compare_readings, full_block, read_study
 from derm_kit.triage.reader_study_agreement import kappa_of_counts
 from derm_kit.triage.reader_study_estimates import between, change, mcnemar, share, tango
+from derm_kit.triage.reader_study_management import Sent, home, sent
 from derm_kit.triage.reader_study_tables import Answers, attendance
+from derm_kit.triage.teaching_list import draw_list
 
 TYPES = [t.value for t in LESION_TYPES]
 MEL, SK, NAEVUS, AK = "melanoma", "seborrhoeic_keratosis", "benign_naevus", "actinic_keratosis"
@@ -312,6 +316,33 @@ def test_without_a_common_case_the_multi_reader_analysis_is_refused():
         compare_readings(read_study(*simulated(3, 8, 1)), "kappa")
 
 
+@pytest.mark.parametrize(("readers", "cases"), [(6, 4), (6, 5), (6, 19), (6, 20), (2, 20), (3, 4)])
+def test_multi_reader_analysis_and_rates_give_intervals_by_one_rule(readers: int, cases: int):
+    study = read_study(*simulated(readers, cases, 3))
+    found, _ = compare_readings(study, "accuracy")
+    rate = row_of(analyse_study(*simulated(readers, cases, 3)).differences, reader=GROUP, measure="accuracy")
+    change_of = found.differences.iloc[0]
+    assert change_of["reason"] == rate["reason"]
+    assert math.isnan(change_of["low"]) == math.isnan(rate["low"]) == math.isnan(change_of["p_value"])
+    assert math.isnan(found.contrast.p_value) == math.isnan(rate["low"])
+    assert math.isnan(found.means["low"].iloc[0]) == math.isnan(rate["low"])
+    assert found.by_reader["low"].isna().all() == (cases < 5)
+    assert change_of["value"] == pytest.approx(rate["difference"])
+
+
+def test_an_area_needs_enough_cases_of_both_sides():
+    rng = np.random.default_rng(5)
+    cases = cases_of(*[(MEL, MEL)] * 4, *[(NAEVUS, NAEVUS)] * 30)
+    rows = [
+        answer(r, f"c{i}", phase, str(rng.choice([MEL, NAEVUS])), confidence=int(rng.integers(101)))
+        for r in "abcd" for i in range(34) for phase in ("before", "after")
+    ]  # fmt: skip
+    found, _ = compare_readings(read_study(pd.DataFrame(rows), cases), "auc")
+    assert found.differences["reason"].tolist() == ["too few to say: 4 cases"]
+    assert found.differences[["low", "high", "p_value"]].isna().all(axis=None)
+    assert found.differences["value"].notna().all()
+
+
 def test_crossover_compares_the_modes_without_a_pair():
     answers, cases = simulated(6, 40, 7, crossover=True)
     found = analyse_study(answers, cases)
@@ -445,6 +476,67 @@ def test_held_is_every_disposition_but_discharge():
     assert study.answers.set_index("disposition")["held"].to_dict() == {
         d.value: d is not Disposition.DISCHARGE_ADVICE for d in Disposition
     }
+
+
+URGENT, ROUTINE, READ, HOME = (
+    Disposition.URGENT_SUSPECTED_CANCER, Disposition.ROUTINE_DERMATOLOGY, Disposition.SECOND_READ,
+    Disposition.DISCHARGE_ADVICE,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("truth", "to", "wanted", "comes_to"),
+    [
+        (MEL, URGENT, URGENT, Sent.RIGHT),
+        (MEL, ROUTINE, URGENT, Sent.LESS_URGENT),
+        (MEL, READ, URGENT, Sent.LESS_URGENT),
+        (MEL, Disposition.CLINICIAN_REVIEW, URGENT, Sent.LESS_URGENT),
+        (MEL, HOME, URGENT, Sent.LESS_URGENT),
+        ("basal_cell_carcinoma", URGENT, ROUTINE, Sent.MORE_URGENT),
+        (NAEVUS, HOME, READ, Sent.RIGHT),
+        (NAEVUS, HOME, HOME, Sent.RIGHT),
+        (NAEVUS, READ, READ, Sent.NO_ERROR),
+        (NAEVUS, READ, HOME, Sent.NO_ERROR),
+        (NAEVUS, Disposition.CLINICIAN_REVIEW, HOME, Sent.NO_ERROR),
+        (NAEVUS, ROUTINE, READ, Sent.MORE_URGENT),
+        (AK, HOME, home(LESION_TYPES[4]), Sent.LESS_URGENT),
+    ],
+)
+def test_where_a_case_is_sent_right(truth: str, to: Disposition, wanted: Disposition, comes_to: Sent):
+    assert sent(LesionType(truth), to, wanted) is comes_to
+
+
+def test_the_list_and_the_results_call_the_model_wrong_on_the_same_cases(reference: ScoreRun, policy: TriagePolicy):
+    """The default policy never discharges: a benign case that it reads once more is wrong in neither."""
+    drawn = draw_list(reference, policy, 60, 20, 1, picture=lambda _: Path(__file__))
+    nobody = pd.DataFrame(answers_of("a", [MEL], [MEL])).iloc[:0]
+    study = read_study(nobody, drawn.table())
+    wrong = dict(zip(study.cases["case_id"], study.cases["model_sent"].isin(["less urgent than it should be",
+                     "more urgent than it should be"]), strict=True))  # fmt: skip
+    assert wrong == {case.case_id: case.model_wrong for case in drawn.cases}
+    read_again = study.cases[(study.cases["side"] == "benign") & (study.cases["model_disposition"] == READ)]
+    assert set(read_again["model_sent"]) == {Sent.NO_ERROR}
+
+
+def test_a_second_read_of_a_benign_lesion_is_neither_an_error_nor_a_correction():
+    """c0: from discharge to the model's second read; c1: from referral to it; c2: from referral to discharge."""
+    cases = cases_of(*[(SK, SK)] * 3).assign(model_disposition=READ.value)
+    said = [(HOME, READ), (URGENT, READ), (URGENT, HOME)]
+    rows = [
+        answer("a", f"c{i}", phase, SK, disposition=d.value)
+        for i, both in enumerate(said)
+        for phase, d in zip(("before", "after"), both, strict=True)
+    ]
+    found = analyse_study(pd.DataFrame(rows), cases)
+    corrected, astray = (
+        row_of(found.corrections, reader="a", view="management", kind=kind)
+        for kind in ("correction", "AI-induced error")
+    )
+    assert (corrected["n"], corrected["count"]) == (2, 1)
+    assert (astray["n"], astray["count"]) == (1, 0)
+    right, wrong = (row_of(found.reliance, reader="a", view="management", model=m) for m in ("right", "wrong"))
+    assert (right["n"], right["count"], wrong["n"]) == (3, 2, 0)
+    assert row_of(found.rates, reader="a", measure="specificity", phase="after")["count"] == 1
 
 
 def test_no_answer_at_all_is_an_empty_study_with_a_list():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from derm_kit.cases.images import central_square, decode
 from derm_kit.errors import CaseError
+from derm_kit.model.card import default_model, load_card
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.explanation import one_pass_maps
 from derm_kit.model.overlay import OPACITY
@@ -21,6 +22,7 @@ from derm_kit.readers.pictures import CasePictures
 from derm_kit.triage.teaching_list import TeachingCase, phantom_list
 from tests.hostile import encoded, half, picture
 
+SHIPPED = load_card(default_model()).model_hash
 SECRET = b"Mrs Secret, melanoma"
 
 
@@ -31,7 +33,7 @@ def cases() -> tuple[TeachingCase, ...]:
 
 def pictured(cases: tuple[TeachingCase, ...], *paths: Path) -> CasePictures:
     shown = tuple(dataclasses.replace(case, picture=str(path)) for case, path in zip(cases, paths, strict=False))
-    return CasePictures(shown)
+    return CasePictures(shown, SHIPPED)
 
 
 def segments(jpeg: bytes) -> set[int]:
@@ -94,7 +96,7 @@ def test_a_picture_has_what_a_phone_can_show_and_no_more(
 
 
 def test_a_map_is_that_of_the_type_that_the_model_names_on_the_scale_of_all_its_maps(cases: tuple[TeachingCase, ...]):
-    shown = CasePictures(cases)
+    shown = CasePictures(cases, SHIPPED)
     assert shown.map(1) is None
     shown.draw_maps().join()
     classifier = Classifier(device="cpu")
@@ -108,6 +110,13 @@ def test_a_map_is_that_of_the_type_that_the_model_names_on_the_scale_of_all_its_
         changed = cv2.resize(changed, own.shape[::-1], interpolation=cv2.INTER_AREA)
         assert changed.max() <= 255 * OPACITY * np.sqrt(own.max()) + 10, "a faint map looks faint"
         assert changed[own > own.max() / 2].mean() > 2 * changed[own < own.max() / 20].mean()
+
+
+@pytest.mark.parametrize("model_hash", ["", "0" * 64])
+def test_what_another_model_named_has_no_map_of_this_one(cases: tuple[TeachingCase, ...], model_hash: str):
+    shown = CasePictures(cases[:1], model_hash)
+    shown.draw_maps().join()
+    assert shown.map(1) is None
 
 
 def test_a_session_whose_pictures_are_gone_or_damaged_is_not_served(cases: tuple[TeachingCase, ...], tmp_path: Path):

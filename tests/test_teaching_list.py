@@ -220,6 +220,6 @@ def test_a_list_comes_back_from_json_and_gives_the_table_of_cases():
     found = phantom_list(8, 2, 1)
     assert TeachingList.from_json(found.to_json()) == found
     table = found.table()
-    assert list(table) == ["case_id", "truth", "model_diagnosis", "model_disposition"]
+    assert list(table) == ["case_id", "truth", "truth_disposition", "model_diagnosis", "model_disposition"]
     assert set(table["truth"]) <= set(LesionType)
     assert set(table["model_disposition"]) <= set(Disposition)

@@ -450,6 +450,10 @@ def test_each_case_shows_its_truth_and_how_many_said_what(panel: TeachingPanel, 
         assert f"<p class='dk-verdict'>{case.truth.label}</p>" in shown
         assert ("The model was wrong" in shown) == case.model_wrong
         assert "<img alt='Dermoscopic picture" in shown
+        assert "<img alt='Heat map of the model" in shown
+        assert f"the score of {case.model_diagnosis.label.lower()}. It shows what moved the score" in shown
+        no_error = not case.model_wrong and not case.truth.flagged
+        assert ("The model made no error here: it asked for a second read" in shown) == no_error
         rows = dict(re.findall(r"<th scope='row'>([^<]+).*?</th>((?:<td>.*?</td>)+)</tr>", shown.split("</table>")[0]))
         votes = {name.strip(): [int(n) for n in re.findall(r"<b>(\d+)</b>", cells)] for name, cells in rows.items()}
         counted = {name: [0, 0] for name in (case.truth.label, case.model_diagnosis.label)}
@@ -461,6 +465,16 @@ def test_each_case_shows_its_truth_and_how_many_said_what(panel: TeachingPanel, 
     assert part.which.value == CASES, "the last stays the last"
     part.step(-1)
     assert part.which.value == CASES - 1
+
+
+def test_a_dry_run_goes_by_the_policy_in_force(
+    register: Register, reference: ScoreRun, policy: TriagePolicy, staffed: tuple[Path, dict[str, str]]
+):
+    named = policy.changed(name="of this surgery")
+    panel = TeachingPanel(reference, policy, named, TeachingDesk(register))
+    panel.desk.person = register.person(staffed[1]["ada"])
+    panel._arrive()
+    assert made(panel).cases.policy.startswith("of this surgery, version")
 
 
 @pytest.mark.parametrize(

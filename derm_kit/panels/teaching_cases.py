@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -12,15 +13,18 @@ import numpy as np
 import pandas as pd
 
 from derm_kit.cases.images import decode
-from derm_kit.errors import CaseError
+from derm_kit.errors import CaseError, DermKitError
 from derm_kit.lesions import LESION_TYPES
+from derm_kit.model.classifier import Classifier
 from derm_kit.panels.parts import Panel, guarded, second_button
 from derm_kit.readers.features import FEATURES
+from derm_kit.readers.pictures import map_of
 from derm_kit.records.teaching import TeachingSession
 from derm_kit.records.teaching_steps import Mode
 from derm_kit.triage.reader_study import Study
+from derm_kit.triage.reader_study_management import NO_ERROR, Sent
 from derm_kit.triage.reader_votes import reader_votes
-from derm_kit.triage.teaching_list import TeachingCase, WrongWay
+from derm_kit.triage.teaching_list import TeachingCase
 
 LARGEST_SIDE_PX = 1_200
 CHOSEN = " class='dk-chosen'"
@@ -73,7 +77,9 @@ class CasesPart(Panel):
         case = session.cases.cases[number - 1]
         self.before.disabled, self.next.disabled = number == 1, number == len(session.cases.cases)
         votes = self._votes[self._votes["case_id"] == case.case_id]
-        self.shown.value = case_html(case, self._picture_html(number, case), votes, session.mode)
+        drawn = _map_html(case, session.cases.model_hash)
+        picture = f"<div class='dk-pair'>{self._picture_html(number, case)}{drawn}</div>"
+        self.shown.value = case_html(case, picture, votes, session.mode)
 
     def _picture_html(self, number: int, case: TeachingCase) -> str:
         path = case.picture_path
@@ -84,6 +90,27 @@ class CasesPart(Panel):
         if not coded:
             return "<p class='dk-hint'>The picture of this case is not on this machine any more.</p>"
         return f"<img alt='Dermoscopic picture of case {number}' src='data:image/jpeg;base64,{coded}'>"
+
+
+def _map_html(case: TeachingCase, model_hash: str) -> str:
+    """The model's map as readers have it in their debrief; nothing where there is none."""
+    try:
+        drawn = map_of(_classifier(), case, model_hash)
+    except DermKitError:
+        drawn = None
+    if drawn is None:
+        return ""
+    called = case.model_diagnosis.label.lower()
+    return (
+        f"<figure><img alt='Heat map of the model over the picture' src='data:image/jpeg;base64,"
+        f"{base64.b64encode(drawn).decode()}'><figcaption>Where the picture raised the score of {escape(called)}. It "
+        "shows what moved the score, not where the disease is.</figcaption></figure>"
+    )
+
+
+@cache
+def _classifier() -> Classifier:
+    return Classifier(device="cpu")
 
 
 def _coded(path: Path, case: str) -> bytes:
@@ -97,22 +124,23 @@ def _coded(path: Path, case: str) -> bytes:
 
 def case_html(case: TeachingCase, picture: str, votes: pd.DataFrame, mode: Mode) -> str:
     """A case: `picture` as HTML beside its truth, what the model made of it, and the `votes` of the readers on it."""
-    wrong = case.error is not WrongWay.NONE
-    verdict = f"The model was wrong: {case.error} than it should be." if wrong else "The model was right."
+    wrong = case.model_sent.wrong
+    verdict = f"The model was wrong: {case.model_sent}." if wrong else "The model was right."
+    verdict = NO_ERROR if case.model_sent is Sent.NO_ERROR else verdict
     credit = " ".join(filter(None, (case.attribution, case.licence and f"({case.licence})")))
     columns = ("after",) if mode is Mode.AI_AT_ONCE else ("before", "after")
     tables = "".join(
         _votes_html(title, votes[votes["view"] == view], columns, truth, model)
         for title, view, truth, model in (
             ("What is it?", "diagnosis", case.truth.value, case.model_diagnosis.value),
-            ("What would you do?", "management", case.truth_disposition.value, case.model_disposition.value),
+            ("What would you do?", "management", case.right_disposition.value, case.model_disposition.value),
         )
         if len(votes)
     )
     return (
         f"<div class='dk-debrief{' dk-astray' if wrong else ''}'><div>{picture}<p class='dk-hint'>"
-        f"{escape(case.case_id)}. {escape(credit)}</p><p>{escape(case.truth.plain)} Goes to: "
-        f"{escape(case.truth_disposition)}.</p><p>What to look for: {escape(FEATURES[case.truth])}</p></div>"
+        f"{escape(case.case_id)}. {escape(credit)}</p><p>{escape(case.truth.plain)} "
+        f"{escape(case.goes_to)}</p><p>What to look for: {escape(FEATURES[case.truth])}</p></div>"
         f"<div><p class='dk-verdict'>{escape(case.truth.label)}</p><p><strong>{verdict}</strong> It said "
         f"{escape(case.model_diagnosis.label.lower())}: {escape(case.model_disposition)}.</p>{tables}</div></div>"
     )

@@ -163,7 +163,7 @@ def multi_reader_html(found: ReaderStudy) -> str:
             "figure": figure, "readers": one.n_readers, "cases": one.n_cases,
             "without": means[BEFORE], "with": means[AFTER],
             "difference (95% interval)": _share(change["value"], change["low"], change["high"], "+.0%"),
-            "p": change["p_value"], "remark": change["reason"] or _left_out(block),
+            "p": change["p_value"], "remark": "; ".join(filter(None, (change["reason"], _left_out(block)))),
         })  # fmt: skip
     frame = pd.DataFrame(rows)
     caption = "Readers and cases as drawn at random (Obuchowski and Rockette, Hillis’ degrees of freedom)"

@@ -25,7 +25,7 @@ README = """Teaching session "{title}", made {made_at} (UTC), mode {mode}, seed 
 
 answers.csv  one row an answer: reader (a random id), case_id, phase (before or after the model's view), diagnosis,
              disposition, confidence (0 to 100), seconds by the server's clock
-cases.csv    one row a case: truth, and what the model made of it by {policy}
+cases.csv    one row a case: truth, where the policy sends it, and what the model made of it by {policy}
 details.csv  the same rows as answers.csv: times (UTC), seconds by the reader's browser, place in the audit log
 readers.csv  one row a reader: when they joined, the SHA-256 of the consent text that they agreed to
 consent.txt  that text

@@ -9,6 +9,7 @@ import ipywidgets as w
 
 from derm_kit.cases.pictures import picture_of
 from derm_kit.errors import DermKitError
+from derm_kit.model.card import default_model, load_card
 from derm_kit.model.run import ScoreRun
 from derm_kit.panels.fetching import FetchPart
 from derm_kit.panels.parts import Panel, guarded, named_box, notice_html
@@ -101,9 +102,14 @@ class MakePart(Panel):
     def _list(self, seed: int) -> TeachingList:
         n, wrong = _whole("the number of cases", self.n.value), _whole("the number of errors", self.wrong.value)
         if self.which.value == PHANTOMS:
-            return phantom_list(n, wrong, seed)
+            return phantom_list(n, wrong, seed, self._of_phantoms())
         policy = policy_for(self._run, self._policy())
         return draw_list(self._run, policy, n, wrong, seed, only_at_hand=self.which.value == AT_HAND)
+
+    def _of_phantoms(self) -> TriagePolicy | None:
+        """The policy in force, where it is one of the shipped model, which scored the phantoms; else its default."""
+        policy = self._policy()
+        return policy if policy.model_hash == load_card(default_model()).model_hash else None
 
     def _offer_to_fetch(self, missing: PicturesMissingError) -> None:
         self._missing = missing.case_ids

@@ -50,10 +50,10 @@ class WrongCodes:
 
 
 def _limits(address: str) -> tuple[tuple[str, Limit], tuple[str, Limit]]:
-    return (_network(address), FROM_ONE), ("", IN_ALL)
+    return (network_of(address), FROM_ONE), ("", IN_ALL)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """The address, or the /64 that one household or phone has of IPv6."""
     try:
         ip = ipaddress.ip_address(address)

@@ -17,6 +17,7 @@ from tornado.httpserver import HTTPServer
 
 from derm_kit.errors import DermKitError, RecordError
 from derm_kit.readers.certificate import Certificate, self_made
+from derm_kit.readers.knocking import ReadersServer
 from derm_kit.readers.pictures import CasePictures
 from derm_kit.readers.room import Room
 from derm_kit.readers.server import application
@@ -54,7 +55,7 @@ def serve_session(code: str, door: Door, ready: Callable[[str], None] = print) -
         session = session_with(register, code)
         files = _certificate(door)
         tls = files.context() if files else None
-        pictures = CasePictures(session.cases.cases)
+        pictures = CasePictures(session.cases.cases, session.cases.model_hash)
         room = Room(register, session, pictures, secure=tls is not None or door.proxy)
         with _listening(door) as listening:
             pictures.code_all()
@@ -66,7 +67,7 @@ def serve_session(code: str, door: Door, ready: Callable[[str], None] = print) -
                 asyncio.run(_serve(server_of(room, tls=tls, proxy=door.proxy), listening, ready))
             finally:
                 pictures.close()
-                room.threads.shutdown(cancel_futures=True)
+                room.close()
 
 
 def session_with(register: Register, code: str) -> TeachingSession:
@@ -84,7 +85,7 @@ def session_with(register: Register, code: str) -> TeachingSession:
 
 def server_of(room: Room, *, tls: ssl.SSLContext | None = None, proxy: bool = False) -> HTTPServer:
     """The server of a room; `proxy`: one on this machine names the readers' addresses."""
-    return HTTPServer(
+    return ReadersServer(
         application(room), ssl_options=tls, xheaders=proxy, max_body_size=LARGEST_BODY_BYTES,
         max_header_size=LARGEST_BODY_BYTES, idle_connection_timeout=IDLE_S, body_timeout=BODY_S,
         trusted_downstream=["127.0.0.1", "::1"] if proxy else None,

@@ -29,9 +29,13 @@ QUALITY = 88
 
 @dataclass
 class CasePictures:
-    """JPEGs by number of the case, counted from 1: pictures once they are coded, maps once they are drawn."""
+    """JPEGs by number of the case, counted from 1: pictures once they are coded, maps once they are drawn.
+
+    `model_hash` is of the model whose view the cases hold: another one's map is not shown with it.
+    """
 
     cases: Sequence[TeachingCase]
+    model_hash: str
     _pictures: dict[int, bytes] = field(default_factory=dict)
     _maps: dict[int, bytes] = field(default_factory=dict)
     _closing: threading.Event = field(default_factory=threading.Event)
@@ -72,10 +76,20 @@ class CasePictures:
         for number, case in enumerate(self.cases, 1):
             if self._closing.is_set():
                 return
-            path, explained = case.picture_path, case.model_diagnosis
-            if path is not None and explained in classifier.card.types:
-                with contextlib.suppress(DermKitError):
-                    self._maps[number] = _jpeg(_overlaid(classifier, _decoded(case, path), explained))
+            with contextlib.suppress(DermKitError):
+                if drawn := map_of(classifier, case, self.model_hash):
+                    self._maps[number] = drawn
+
+
+def map_of(classifier: Classifier, case: TeachingCase, model_hash: str) -> bytes | None:
+    """The map of the type that the model names, a JPEG; None without a picture here, or where another model named it.
+
+    Raises CaseError for a picture that cannot be read.
+    """
+    path, explained, card = case.picture_path, case.model_diagnosis, classifier.card
+    if path is None or explained not in card.types or model_hash != card.model_hash:
+        return None
+    return _jpeg(_overlaid(classifier, _decoded(case, path), explained))
 
 
 def _decoded(case: TeachingCase, path: Path) -> Pixels:

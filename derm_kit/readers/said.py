@@ -12,7 +12,7 @@ from derm_kit.records.teaching_place import Answer
 from derm_kit.records.teaching_reading import Debriefed, Shown, Standing
 from derm_kit.records.teaching_steps import Mode, State
 from derm_kit.triage.definition import Disposition
-from derm_kit.triage.teaching_list import WrongWay
+from derm_kit.triage.reader_study_management import NO_ERROR, Sent
 
 Json = dict[str, Any]
 
@@ -127,9 +127,10 @@ def _summary(standing: Standing, cases: tuple[Debriefed, ...]) -> list[str]:
 
 def _told(one: Debriefed, *, map_drawn: bool) -> Json:
     case = one.case
-    verdict = "" if case.error is WrongWay.NONE else f" The model was wrong here: {case.error} than it should be."
+    wrong, no_error = case.model_sent.wrong, case.model_sent is Sent.NO_ERROR
+    verdict = f" The model was wrong here: {case.model_sent}." if wrong else f" {NO_ERROR}" if no_error else ""
     lines = [
-        ("Truth", f"{case.truth.plain} Goes to: {case.truth_disposition}."),
+        ("Truth", f"{case.truth.plain} {case.goes_to}"),
         ("The model", f"{case.model_diagnosis.label}; {case.model_disposition}.{verdict}"),
     ]
     lines += [(f"You, {name}", said.in_words()) for name, said in (("first", one.before), ("then", one.after)) if said]

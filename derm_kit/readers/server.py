@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,8 @@ from tornado.web import Application, HTTPError, RequestHandler
 from derm_kit.errors import RecordError
 from derm_kit.readers import said, trouble
 from derm_kit.readers.given import UnreadableError, read_agreed, read_answer, read_code, read_joining, read_json
-from derm_kit.readers.room import Room, StrangerError
+from derm_kit.readers.room import Room
+from derm_kit.records.teaching_refusals import UnknownReaderError
 
 PATIENCE_S = 8.0
 """A phone is told sooner than the register gives up on a lock, and sends again."""
@@ -57,12 +59,18 @@ class _Handler(RequestHandler):
     def token(self) -> str:
         return self.get_cookie(self.room.cookie) or ""
 
-    async def beside(self, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 - handed on
-        """`work` in a thread. Raises BusyError where that takes too long; it then runs on, or never begins."""
+    async def reading(self, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 - handed on
+        """`work`, which seldom writes, in one of a few threads. Raises BusyError where that takes too long."""
+        return await self._beside(self.room.reads, work, *args)
+
+    async def writing(self, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 - handed on
+        """`work` in one of many threads, which write together. Raises BusyError where that takes too long."""
+        return await self._beside(self.room.writes, work, *args)
+
+    async def _beside(self, threads: Executor, work: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 - handed on
+        """What takes too long runs on, or never begins."""
         try:
-            return await asyncio.wait_for(
-                asyncio.get_running_loop().run_in_executor(self.room.threads, work, *args), PATIENCE_S
-            )
+            return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, work, *args), PATIENCE_S)
         except TimeoutError:
             raise trouble.BusyError from None
 
@@ -70,6 +78,8 @@ class _Handler(RequestHandler):
         """Finish with what `work` gives, or in plain words with why it gives nothing."""
         try:
             self.finish(await work)
+        except UnknownReaderError:
+            self.refuse(401, NOT_IN)
         except RecordError as error:
             status, words = trouble.refusal(error)
             if status != 409:
@@ -78,8 +88,6 @@ class _Handler(RequestHandler):
         except trouble.BusyError:
             self.room.told.tell(f"the register did not answer within {PATIENCE_S:.0f} s; the phones try again")
             self.refuse(503, trouble.BUSY)
-        except StrangerError:
-            self.refuse(401, NOT_IN)
         except UnreadableError:
             self.refuse(400, trouble.UNREADABLE)
 
@@ -126,14 +134,14 @@ class _Api(_Handler):
 
     async def _state(self) -> said.Json:
         try:
-            return await self.beside(self.room.state, self.token)
-        except StrangerError:
+            return await self.reading(self.room.state, self.token)
+        except UnknownReaderError:
             if self.token:
                 self._forget()
             return {"reader": None}
 
     async def _debrief(self) -> said.Json:
-        return await self.beside(self.room.debrief, self.token)
+        return await self.reading(self.room.debrief, self.token)
 
     async def _invitation(self, given: dict[str, Any]) -> said.Json:
         return self._refused_code(given) or {"session": said.of_session(self.room.session)}
@@ -146,7 +154,7 @@ class _Api(_Handler):
         if not joining.agreed:
             self.set_status(409)
             return {"error": "Read what happens with your answers, and tick that you take part."}
-        token, state = await self.beside(self.room.join, joining.alias, joining.request)
+        token, state = await self.writing(self.room.join, joining.alias, joining.request)
         self.set_cookie(
             self.room.cookie, token, expires_days=KEPT_DAYS, httponly=True, secure=self.room.secure, samesite="Strict",
             path="/",
@@ -168,10 +176,10 @@ class _Api(_Handler):
         return {"error": WRONG_CODE}
 
     async def _answer(self, given: dict[str, Any]) -> said.Json:
-        return await self.beside(self.room.answer, self.token, read_answer(given))
+        return await self.writing(self.room.answer, self.token, read_answer(given))
 
     async def _names(self, given: dict[str, Any]) -> said.Json:
-        await self.beside(self.room.agree_to_names, self.token, read_agreed(given))
+        await self.writing(self.room.agree_to_names, self.token, read_agreed(given))
         return {}
 
     async def _leave(self, _: dict[str, Any]) -> said.Json:
@@ -190,7 +198,7 @@ class _Picture(_Handler):
         await self.answering(self._jpeg(work, int(number)))
 
     async def _jpeg(self, work: Callable[[str, int], bytes | None], number: int) -> bytes:
-        data = await self.beside(work, self.token, number)
+        data = await self.reading(work, self.token, number)
         if data is None:
             raise HTTPError(404)
         self.set_header("Content-Type", "image/jpeg")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from derm_kit.errors import RecordError
+from derm_kit.records.teaching_refusals import ReaderError
 
 CANNOT_STORE = (
     "The server cannot do this at the moment. Nothing is lost: it is tried again by itself. If this stays, tell "
@@ -32,12 +33,8 @@ class Refusal(NamedTuple):
 
 
 def refusal(error: RecordError) -> Refusal:
-    """What a phone is told of an error: a reader's own doing in its words, all else without a word on this machine.
-
-    The records name a case of the list, or nothing, where a reader did what cannot be; a file or database where these
-    are in trouble.
-    """
-    if error.case is None or error.case.startswith("case "):
+    """What a phone is told of an error: a reader's own doing in its words, all else without a word on this machine."""
+    if isinstance(error, ReaderError):
         return Refusal(409, f"{error.rule[:1].upper()}{error.rule[1:]}. {error.next_step}")
     return Refusal(503, CANNOT_STORE)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from derm_kit.records.document_template import Given, Missing, Template, write_from
+from derm_kit.records.found_alarms import alarm_of_signal
 from derm_kit.records.monitoring_charts import months_chart, signals_chart
 from derm_kit.records.monitoring_facts import Monitored
 from derm_kit.records.monitoring_tables import monitoring_tables
@@ -68,8 +69,9 @@ def _names(of: list[object]) -> str:
 
 
 def _alarm(one: Signal, known: Registered) -> dict[str, object]:
-    """An alarm, and which incident was opened for it."""
-    opened = [incident.id for incident in known.incidents if incident.alarm.signal == one.name]
+    """An alarm, and which incident was opened for it, not for another product's or another time's."""
+    key = alarm_of_signal(one).key if one.first_alarm else ""
+    opened = [incident.id for incident in known.incidents if incident.alarm.key == key]
     return {
         "name": one.name,
         "product": one.product,
@@ -127,7 +129,8 @@ def _of_signals(found: Monitored, known: Registered) -> Iterator[Missing]:
             f"Cases enough for {', '.join(few)}", "A quiet chart says nothing yet: it could not have told the change.",
             "Wait, or verify more.",
         )  # fmt: skip
-    unopened = [one.name for one in found.signals.alarms if not _alarm(one, known)["incident"]]
+    alarmed = [one for one in found.signals.alarms if one.first_alarm]
+    unopened = [one.name for one in alarmed if not _alarm(one, known)["incident"]]
     if unopened:
         yield Missing(
             f"An incident for {len(unopened)} alarms", f"Nobody has taken up: {', '.join(unopened)}.",

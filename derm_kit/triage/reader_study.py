@@ -7,16 +7,18 @@ independent cases. Results are for teaching and for safety work: none of them ra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LesionType
-from derm_kit.triage.multi_reader import MultiReader, Random, analyse_readers
+from derm_kit.triage.multi_reader import Contrast, MultiReader, Random, analyse_readers
 from derm_kit.triage.multi_reader_figures import Ratings, read_ratings
 from derm_kit.triage.reader_study_agreement import reader_agreement
 from derm_kit.triage.reader_study_confidence import calibration, calibration_bins, times
+from derm_kit.triage.reader_study_estimates import rough, too_few_of
 from derm_kit.triage.reader_study_rates import compare_modes, differences, rates
 from derm_kit.triage.reader_study_reliance import corrections, reliance
 from derm_kit.triage.reader_study_tables import (
@@ -95,7 +97,9 @@ def compare_readings(
 
     `figure` is accuracy (of the diagnosis), sensitivity or specificity (of management), or auc: cancers against benign
     types by confidence, counted up where the diagnosis is a cancer and down where it is not, a convention of this
-    module. Raises DermKitError for another figure, and where no reader answered a case both before and after.
+    module. Which intervals there are goes by the one rule of all results, `reader_study_estimates.too_few_of`, on the
+    cases of the smaller side where the figure needs both. Raises DermKitError for another figure, and where no reader
+    answered a case both before and after.
     """
     pairs = study.pairs
     kept = pairs["side"] != "neither" if figure == "auc" else counted(pairs["side"].to_numpy(), figure)
@@ -108,7 +112,28 @@ def compare_readings(
             next_step="Analyse the rates instead: they need no full table.",
         )
     full = pairs[pairs["reader"].isin(block.readers) & pairs["case_id"].isin(block.case_ids)]
-    return analyse_readers(_ratings(full, figure), figure, random=random, level=level), block
+    found = analyse_readers(_ratings(full, figure), figure, random=random, level=level)
+    cases = min(found.n_positive, found.n_cases - found.n_positive) if figure == "auc" else found.n_cases
+    return _by_the_one_rule(found, cases), block
+
+
+_OF_INTERVALS = ("standard_error", "df", "statistic", "p_value", "low", "high")
+
+
+def _by_the_one_rule(found: MultiReader, cases: int) -> MultiReader:
+    """Without the intervals and tests for which readers or cases are too few, and with a word on rough ones."""
+    why, own = too_few_of(found.n_readers, cases), too_few_of(1, cases)
+    none = Contrast(math.nan, found.contrast.df, math.nan, math.nan, math.nan, why)
+    return replace(
+        found, contrast=none if why else found.contrast, means=_remarked(found.means, why, rough(cases)),
+        differences=_remarked(found.differences, why, rough(cases)), by_reader=_remarked(found.by_reader, own, ""),
+    )  # fmt: skip
+
+
+def _remarked(table: pd.DataFrame, why: str, remark: str) -> pd.DataFrame:
+    if why:
+        return table.assign(**dict.fromkeys(set(_OF_INTERVALS) & set(table), math.nan), reason=why)
+    return table.assign(reason=table["reason"].where(table["reason"] != "", remark))
 
 
 def _ratings(pairs: pd.DataFrame, figure: str) -> Ratings:

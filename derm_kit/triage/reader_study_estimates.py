@@ -153,7 +153,11 @@ def mcnemar(gained: int, lost: int) -> float:
 
 def too_few(answers: Answers) -> str:
     """Why these answers have no interval; "" where they have one."""
-    readers, cases = _readers(answers), _cases(answers)
+    return too_few_of(_readers(answers), _cases(answers))
+
+
+def too_few_of(readers: int, cases: int) -> str:
+    """Why answers of so many readers on so many cases have no interval; "" where they have one."""
     if not readers:
         return "no answer"
     if cases < FEWEST_CASES:
@@ -193,7 +197,12 @@ def _wilson(value: float, n: float, z: float) -> tuple[float, float]:
 
 
 def _rough(answers: Answers) -> str:
-    return f"rough interval: fewer than {ROUGH_CASES} cases" if _cases(answers) < ROUGH_CASES else ""
+    return rough(_cases(answers))
+
+
+def rough(cases: int) -> str:
+    """What is to be said of an interval of several readers on so many cases; "" where nothing is."""
+    return f"rough interval: fewer than {ROUGH_CASES} cases" if cases < ROUGH_CASES else ""
 
 
 def _readers(answers: Answers) -> int:

@@ -1,20 +1,22 @@
 """Whether readers follow the model where it is right and hold out where it is wrong: corrections, errors, switches.
 
-A view on a case is a diagnosis (of eleven), or management: held back or discharged, on cancers and benign types only.
-A model that gave no view on a case counts in no switch.
+A view on a case is a diagnosis (of eleven), or management (a disposition), on cancers and benign types only. Management
+is right, no error, or wrong as `reader_study_management.sent` has it: for a benign lesion a second read is no error but
+no discharge, so that who turns to it is neither led astray nor corrected, and a model that advises it is not wrong. A
+model that gave no view on a case counts in no switch.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from derm_kit.triage.definition import Disposition
 from derm_kit.triage.proportions import Estimate
 from derm_kit.triage.reader_study_estimates import between, share
+from derm_kit.triage.reader_study_management import Sent
 from derm_kit.triage.reader_study_tables import VIEWS, Answers, Study
 
 CORRECTION, ERROR = "correction", "AI-induced error"
+TURNS = ((CORRECTION, "wrong_before", "right_after"), (ERROR, "right_before", "wrong_after"))
 RIGHT, WRONG, DIFFERENCE = "right", "wrong", "right less wrong"
 
 
@@ -27,9 +29,9 @@ def corrections(study: Study, *, level: float = 0.95) -> pd.DataFrame:
     rows = []
     for view in VIEWS:
         pairs = _views(study, view)
-        for kind, at_risk in ((CORRECTION, ~pairs["right_before"]), (ERROR, pairs["right_before"])):
-            for reader, own in pairs.where(at_risk).by_reader(study):
-                e, turned = share(own, "turned", level=level), own["turned"]
+        for kind, at_risk, became in TURNS:
+            for reader, own in pairs.where(pairs[at_risk]).by_reader(study):
+                e, turned = share(own, became, level=level), own[became]
                 counts = int(turned.sum()), int((turned & own["followed"]).sum())
                 rows.append((reader, view, kind, e.n, *counts, e.value, e.low, e.high, e.method, e.reason))
     columns = "reader view kind n count with_model value low high method reason"
@@ -39,9 +41,9 @@ def corrections(study: Study, *, level: float = 0.95) -> pd.DataFrame:
 def reliance(study: Study, *, level: float = 0.95) -> pd.DataFrame:
     """Of those who disagreed with the model before seeing it, the share that moved to its view.
 
-    Where the model is right, moving is well-placed reliance; where it is wrong, automation bias. Columns: reader (GROUP
-    for all), view, model ("right", "wrong", and the difference of the two), n (disagreed before), count (moved),
-    value, low, high, method, reason.
+    Where the model is right (or makes no error), moving is well-placed reliance; where it is wrong, automation bias.
+    Columns: reader (GROUP for all), view, model ("right", "wrong", and the difference of the two), n (disagreed
+    before), count (moved), value, low, high, method, reason.
     """
     rows = []
     for view in VIEWS:
@@ -60,24 +62,23 @@ def reliance(study: Study, *, level: float = 0.95) -> pd.DataFrame:
 
 
 def _views(study: Study, view: str) -> Answers:
-    """The pairs: right_before, turned (right to wrong or back), followed (now of the model's view), disagreed, ..."""
+    """The pairs: right and wrong before and after, followed (now of the model's view), disagreed (before), ..."""
     pairs = study.pairs
     if view == "management":
         pairs = pairs[pairs["side"] != "neither"]
-        columns = [pairs[f"disposition_{phase}"] for phase in ("before", "after")] + [pairs["model_disposition"]]
-        before, after, model = (_held(column) for column in columns)
-        right = np.where(pairs["side"] == "cancer", "held", "discharged").astype(object)
+        column, bad = "disposition", [one.value for one in Sent if one.wrong]
+        verdicts = [(pairs[name] == Sent.RIGHT.value, pairs[name].isin(bad)) for name in ("sent_before", "sent_after")]
+        model_wrong = pairs["model_sent"].isin(bad)
     else:
-        names = ("diagnosis_before", "diagnosis_after", "model_diagnosis", "truth")
-        before, after, model, right = (pairs[name].to_numpy(object) for name in names)
+        column = "diagnosis"
+        verdicts = [(pairs[name] == pairs["truth"], pairs[name] != pairs["truth"])
+                    for name in ("diagnosis_before", "diagnosis_after")]  # fmt: skip
+        model_wrong = pairs["model_diagnosis"] != pairs["truth"]
+    (right_before, wrong_before), (right_after, wrong_after) = verdicts
+    model = pairs[f"model_{column}"]
     return Answers.of(
         study, pairs,
-        right_before=before == right, turned=(before == right) != (after == right), followed=after == model,
-        disagreed=(before != model) & (model != ""), model_right=model == right,
+        right_before=right_before, wrong_before=wrong_before, right_after=right_after, wrong_after=wrong_after,
+        followed=pairs[f"{column}_after"] == model, disagreed=(pairs[f"{column}_before"] != model) & (model != ""),
+        model_right=~model_wrong,
     )  # fmt: skip
-
-
-def _held(disposition: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """Held or discharged (N,); "" where there is no disposition."""
-    sides = [disposition == "", disposition == Disposition.DISCHARGE_ADVICE.value]
-    return np.select(sides, ["", "discharged"], "held").astype(object)

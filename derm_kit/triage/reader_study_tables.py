@@ -19,6 +19,7 @@ from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.proportions import BoolArray
+from derm_kit.triage.reader_study_management import home, sent
 
 BEFORE, AFTER = PHASES = ("before", "after")
 BLIND_FIRST, AT_ONCE = MODES = ("blind_first", "ai_at_once")
@@ -37,9 +38,11 @@ class Study:
 
     answers  reader, case_id, phase, mode, diagnosis, disposition, confidence_prob (0..1), seconds (NaN: not timed), the
              columns of its case, and what the answer comes to: right (its diagnosis is the truth), held (not
-             discharged) and managed (a cancer held, a benign type discharged; False elsewhere).
-    cases    case_id, truth, model_diagnosis and model_disposition ("": the model gave none), side ("cancer", "benign",
-             or "neither": actinic keratosis and atypical naevus, which count for no rate of management).
+             discharged), managed (a cancer held, a benign type discharged; False elsewhere) and sent (a value of
+             reader_study_management.Sent).
+    cases    case_id, truth, truth_disposition (where the truth goes), model_diagnosis, model_disposition and model_sent
+             ("": the model gave none), side ("cancer", "benign", or "neither": actinic keratosis and atypical naevus,
+             which count for no rate of management).
     """
 
     answers: pd.DataFrame
@@ -97,6 +100,8 @@ class Answers:
 def read_study(answers: pd.DataFrame, cases: pd.DataFrame) -> Study:
     """The tables `answers` (columns ANSWERS, and `mode` where not all were blind first) and `cases` (CASES) as a Study.
 
+    Where `cases` has no column truth_disposition, a truth goes where the default policy sends it, a benign one home.
+
     Confidence is 0 to 100, seconds 0 or more or missing; diagnoses and truth are values of LesionType, dispositions
     those of Disposition. Raises DermKitError, which names case, value and rule, for anything else, for an answer given
     twice, on a case that is not in the list, or before the model where the model was shown at once.
@@ -127,6 +132,7 @@ def read_study(answers: pd.DataFrame, cases: pd.DataFrame) -> Study:
     made["right"] = made["diagnosis"] == made["truth"]
     made["held"] = made["disposition"] != Disposition.DISCHARGE_ADVICE
     made["managed"] = np.where(made["side"] == "benign", ~made["held"], made["held"] & (made["side"] == "cancer"))
+    made["sent"] = _sent(made, made["disposition"])
     return Study(made, known)
 
 
@@ -168,18 +174,29 @@ def attendance(study: Study) -> pd.DataFrame:
 
 def _cases(cases: pd.DataFrame) -> pd.DataFrame:
     _require(cases, CASES, "cases")
-    made = _texts(cases[list(CASES)].reset_index(drop=True))
+    given = [*CASES, *(name for name in ("truth_disposition",) if name in cases)]
+    made = _texts(cases[given].reset_index(drop=True))
     _refuse(made, made["case_id"] == "", made["case_id"], "a case has an id", "Give the image id or the file name.")
     twice = made.duplicated("case_id")
     _refuse(made, twice, made["case_id"], "a case stands in the list once", "Keep one of the rows.")
     _one_of(made, "truth", LESION_TYPES)
     _one_of(made, "model_diagnosis", ("", *LESION_TYPES))
     _one_of(made, "model_disposition", ("", *Disposition))
+    if "truth_disposition" not in made:
+        made["truth_disposition"] = [home(LesionType(truth)).value for truth in made["truth"]]
+    _one_of(made, "truth_disposition", tuple(Disposition))
+    made["model_sent"] = _sent(made, made["model_disposition"])
     cancers = [t.value for t in LesionType if t.cancer]
     between = [t.value for t in LesionType if t.flagged and not t.cancer]
     sides = [made["truth"].isin(cancers), made["truth"].isin(between)]
     made["side"] = np.select(sides, ["cancer", "neither"], "benign")
     return made
+
+
+def _sent(table: pd.DataFrame, to: pd.Series[str]) -> list[str]:
+    """What sending each row's case `to` a disposition comes to; "" where there is none."""
+    known = zip(table["truth"], to, table["truth_disposition"], strict=True)
+    return [sent(LesionType(t), Disposition(d), Disposition(wanted)).value if d else "" for t, d, wanted in known]
 
 
 def _require(table: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:

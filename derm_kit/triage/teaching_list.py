@@ -1,7 +1,8 @@
 """A list of cases to teach with: spread over lesion types and difficulty, with true errors of the model in it.
 
 The model is right on a case where it names the truth and sends it where the policy sends that truth. It is wrong where
-it sends the case elsewhere: a management error, and then the name is another too. A case that it names otherwise but
+it sends the case elsewhere, as `reader_study_management.sent` says: a management error, and then the name is another
+too. A case that it names otherwise but
 sends the same way (a squamous cell carcinoma called melanoma) is neither, and in no list; nor is one that the policy
 leaves to a clinician whatever the scores, one whose truth is open or unknown, or one that the model learnt from.
 """
@@ -25,14 +26,13 @@ from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.card import ModelCard, default_model, load_card
 from derm_kit.model.run import ScoreRun
 from derm_kit.triage.policy import DEFAULT_DISPOSITIONS, Disposition, TriagePolicy, decide
+from derm_kit.triage.reader_study_management import BENIGN_WORDS, Sent, sent
 from derm_kit.triage.tuning import LEARNT_ON
 from derm_kit.triage.worklist import NEAR_FACTOR, Worklist
 
 MOST_CASES = 200
 MIDDLE_FACTOR = 2.5
 """A score this many times its threshold, or that part of it, is far from it."""
-URGENCY = tuple(d for d in Disposition if d is not Disposition.CLINICIAN_REVIEW)
-"""Where cases go, the most urgent first."""
 
 
 class Difficulty(StrEnum):
@@ -49,6 +49,12 @@ class WrongWay(StrEnum):
     NONE = ""
     LESS_URGENT = "less urgent"
     MORE_URGENT = "more urgent"
+
+
+ERROR_OF = {
+    Sent.RIGHT: WrongWay.NONE, Sent.NO_ERROR: WrongWay.NONE,
+    Sent.LESS_URGENT: WrongWay.LESS_URGENT, Sent.MORE_URGENT: WrongWay.MORE_URGENT,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,21 @@ class TeachingCase:
         return self.error is not WrongWay.NONE
 
     @property
+    def model_sent(self) -> Sent:
+        """What it comes to that the model sends the case where it does."""
+        return sent(self.truth, self.model_disposition, self.truth_disposition)
+
+    @property
+    def right_disposition(self) -> Disposition:
+        """Where the case is sent right: a benign one is discharged, also where the policy has all read once more."""
+        return self.truth_disposition if self.truth.flagged else Disposition.DISCHARGE_ADVICE
+
+    @property
+    def goes_to(self) -> str:
+        """Where the case goes, in a sentence."""
+        return f"Goes to: {self.truth_disposition}." if self.truth.flagged else BENIGN_WORDS
+
+    @property
     def picture_path(self) -> Path | None:
         """Its picture on this machine, where it was or where known pictures lie; None where there is none."""
         path = Path(self.picture)
@@ -106,8 +127,8 @@ class TeachingList:
         return cls(**said | {"cases": tuple(_case(**case) for case in said["cases"])})
 
     def table(self) -> pd.DataFrame:
-        """One row a case: case_id, truth, model_diagnosis, model_disposition."""
-        names = ["case_id", "truth", "model_diagnosis", "model_disposition"]
+        """One row a case: case_id, truth, truth_disposition, model_diagnosis, model_disposition."""
+        names = ["case_id", "truth", "truth_disposition", "model_diagnosis", "model_disposition"]
         return pd.DataFrame([[str(getattr(case, name)) for name in names] for case in self.cases], columns=names)
 
 
@@ -205,7 +226,7 @@ def _eligible(run: ScoreRun, policy: TriagePolicy) -> pd.DataFrame:
     known = table["truth"].isin(list(LESION_TYPES)) & ~decided.in_review & table["times_threshold"].notna()
     if run.model_hash:
         known &= ~_words(run, "split").isin(LEARNT_ON)
-    table, called = table[known], (suspected != "")[known]
+    table = table[known]
     nowhere = Disposition.DISCHARGE_ADVICE if policy.autonomous else Disposition.SECOND_READ
     home = {t.value: policy.dispositions.get(t, DEFAULT_DISPOSITIONS.get(t, nowhere)) for t in LESION_TYPES}
     ratio = table["times_threshold"]
@@ -217,19 +238,12 @@ def _eligible(run: ScoreRun, policy: TriagePolicy) -> pd.DataFrame:
         ),
     )
     table["error"] = [
-        _error(LesionType(truth), Disposition(to), Disposition(wanted), was_called)
-        for truth, to, wanted, was_called in zip(
-            table["truth"], table["model_disposition"], table["truth_disposition"], called, strict=True
+        ERROR_OF[sent(LesionType(truth), Disposition(to), Disposition(wanted))]
+        for truth, to, wanted in zip(
+            table["truth"], table["model_disposition"], table["truth_disposition"], strict=True
         )
     ]
     return table[(table["error"] != "") | (table["model_diagnosis"] == table["truth"])]
-
-
-def _error(truth: LesionType, to: Disposition, wanted: Disposition, called: bool) -> WrongWay:
-    """A benign case that is not called is sent right, whether it is discharged or read once more to be safe."""
-    if to is wanted or (not truth.flagged and not called):
-        return WrongWay.NONE
-    return WrongWay.LESS_URGENT if URGENCY.index(to) > URGENCY.index(wanted) else WrongWay.MORE_URGENT
 
 
 def _spread(pool: pd.DataFrame, n: int, chance: np.random.Generator, used: Counter[str]) -> list[int]:

@@ -258,7 +258,8 @@ def assert_a_case(page: Page, cases: tuple[TeachingCase, ...]) -> None:
     shown = page.locator(".dk-debrief")
     expect(shown.locator(".dk-verdict")).to_have_text(case.truth.label)
     expect(shown).to_contain_text("The model was wrong")
-    expect(shown.locator("img")).to_have_js_property("complete", True)
+    for alt in (f"Dermoscopic picture of case {number}", "Heat map of the model over the picture"):
+        expect(shown.get_by_alt_text(alt)).to_have_js_property("complete", True)
     votes = shown.locator(".dk-votes").first
     expect(votes.locator("tr", has_text="(truth)").locator("td")).to_have_text(["2", "1"])
     expect(votes.locator("tr", has_text="(model)").locator("td")).to_have_text(["0", "1"])
