@@ -41,7 +41,7 @@ def monitor(
     from derm_kit.surveillance.choice import part_of
     from derm_kit.surveillance.deliveries import read_feed
     from derm_kit.surveillance.findings import findings
-    from derm_kit.surveillance.known_outcomes import known_outcomes
+    from derm_kit.surveillance.known_outcomes import known_outcomes, standing
     from derm_kit.surveillance.moments import require_timezone
     from derm_kit.surveillance.plan import Plan
     from derm_kit.surveillance.rates import rates
@@ -55,12 +55,13 @@ def monitor(
         read = read_feed(feed, TriagePolicy.read(policy) if policy else None, timezone=timezone)
     _print_remarks(read)
     part = part_of(read, chosen)
-    known = known_outcomes(part, lag_days=lag_days)
+    stands = standing(part)
+    known = known_outcomes(part, lag_days=lag_days, stands=stands)
     with console.status("Counting"):
         counted = rates(Watched(part, known, timezone=timezone))
     _print_counts(part, counted)
     with console.status("Watching"):
-        found = findings(part, Plan(registry_lag_days=lag_days))
+        found = findings(part, Plan(registry_lag_days=lag_days), stands=stands)
     _print_signals(found)
     _print_audit(part)
     console.print(NOTICE)

@@ -15,7 +15,7 @@ from derm_kit.records.report_inputs import end_of
 from derm_kit.surveillance.deliveries import read_feed
 from derm_kit.surveillance.feed import Feed, FeedError
 from derm_kit.surveillance.input_drift import InputDrift, input_drift
-from derm_kit.surveillance.known_outcomes import can_see_missed, known_outcomes
+from derm_kit.surveillance.known_outcomes import can_see_missed, known_outcomes, standing
 from derm_kit.surveillance.moments import TIMEZONE
 from derm_kit.surveillance.quality_drift import SharesDrift, quality_drift
 from derm_kit.surveillance.rates import Rates, rates
@@ -41,10 +41,11 @@ class Monitored:
     def of(cls, feed: Feed, plan: Plan | None = None) -> Monitored:
         """All of it. Raises FeedError where the feed has no case."""
         used = plan or Plan()
-        known = known_outcomes(feed, lag_days=used.registry_lag_days, audit_lag_days=used.audit_lag_days)
+        stands = standing(feed)
+        known = known_outcomes(feed, lag_days=used.registry_lag_days, audit_lag_days=used.audit_lag_days, stands=stands)
         watched = Watched(feed, known)
         drift, why = _input_drift(feed)
-        return cls(feed, rates(watched), signals(feed, used), used, quality_drift(feed), drift, why)
+        return cls(feed, rates(watched), signals(feed, used, stands=stands), used, quality_drift(feed), drift, why)
 
     @property
     def sees_missed(self) -> bool:

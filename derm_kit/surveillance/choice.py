@@ -7,8 +7,11 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from derm_kit.surveillance.feed import Feed, FeedError
+from derm_kit.triage.proportions import BoolArray
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,12 @@ def part_of(feed: Feed, chosen: Chosen) -> Feed:
     for column, _ in chosen.named():
         cases[column] = cases[column].cat.remove_unused_categories()
 
+    ids = pa.array(cases["case_id"], pa.large_string())
+
     def theirs(table: pd.DataFrame) -> pd.DataFrame:
-        return table[table["case_id"].isin(cases["case_id"]).to_numpy()].reset_index(drop=True)
+        named = pa.chunked_array(pa.array(table["case_id"], pa.large_string()))
+        kept: BoolArray = pc.is_in(named, value_set=ids).to_numpy()
+        return table[kept].reset_index(drop=True)
 
     features = None if feed.features is None else theirs(feed.features)
     return Feed(cases, theirs(feed.outcomes), feed.remarks, features, feed.set_aside)

@@ -52,8 +52,11 @@ class Findings:
         return {name: promised.sentence for name, promised in found.items() if promised is not None}
 
 
-def findings(feed: Feed, plan: Plan | None = None) -> Findings:
-    """Run every watch over `feed`; one that refuses hides no other."""
+def findings(feed: Feed, plan: Plan | None = None, *, stands: pd.DataFrame | None = None) -> Findings:
+    """Run every watch over `feed`; one that refuses hides no other.
+
+    `stands` is `known_outcomes.standing(feed)` where the caller has it already.
+    """
     refused: list[str] = []
 
     def attempt(name: str, watch: Callable[[], T]) -> T | None:
@@ -69,7 +72,7 @@ def findings(feed: Feed, plan: Plan | None = None) -> Findings:
     else:
         inputs = attempt("Input drift", lambda: input_drift(feed))
     return Findings(
-        attempt("Signals on outcomes", lambda: signals(feed, plan)),
+        attempt("Signals on outcomes", lambda: signals(feed, plan, stands=stands)),
         attempt("Quality and mix", lambda: quality_drift(feed)),
         attempt("Outcomes in time", lambda: late_outcomes(feed)),
         inputs,

@@ -70,15 +70,19 @@ def known_outcomes(
     lag_days: int = LAG_DAYS,
     audit_lag_days: int = AUDIT_LAG_DAYS,
     until: pd.Timestamp | None = None,
+    stands: pd.DataFrame | None = None,
 ) -> KnownOutcomes:
     """What is known of the cases of `feed`, as told up to `until` (else all of it).
+
+    `stands` is `standing(feed, until)` where the caller has it already.
 
     An outcome counts as verified whatever the model said only for a case imaged at least its way's lag before the last
     outcome by that way was told. Raises FeedError for a negative lag.
     """
     if min(lag_days, audit_lag_days) < 0:
         raise FeedError("a lag has 0 days or more", value=min(lag_days, audit_lag_days), next_step="Give 0 or more.")
-    stands = standing(feed, until)
+    if stands is None:
+        stands = standing(feed, until)
     imaged = micros(feed.cases["imaged_at"].iloc[stands["row"]])
     counts = np.zeros(len(stands), np.bool_)
     complete_until: dict[Way, pd.Timestamp] = {}

@@ -32,7 +32,7 @@ from derm_kit.surveillance.drift_trials import in_control
 from derm_kit.surveillance.false_alarms import WANTED_MONTHS
 from derm_kit.surveillance.feed import Feed
 from derm_kit.surveillance.input_drift import InputDriftPlan, input_drift
-from derm_kit.surveillance.known_outcomes import known_outcomes
+from derm_kit.surveillance.known_outcomes import known_outcomes, standing
 from derm_kit.surveillance.late_outcomes import late_outcomes
 from derm_kit.surveillance.plan import Plan
 from derm_kit.surveillance.quality_drift import quality_drift
@@ -59,9 +59,10 @@ def recompute(folder: Path) -> None:
     """In a fresh process: load a feed, recompute everything, print the seconds of each part and the peak as JSON."""
     seconds: dict[str, tuple[float, float]] = {}
     feed, *seconds["load"] = taken(lambda: read_feed(folder))
+    stands, *seconds["outcomes that stand"] = taken(lambda: standing(feed))
     steps: dict[str, Callable[[], object]] = {
-        "rates": lambda: rates(Watched(feed, known_outcomes(feed))),
-        "signals": lambda: signals(feed),
+        "rates": lambda: rates(Watched(feed, known_outcomes(feed, stands=stands))),
+        "signals": lambda: signals(feed, stands=stands),
         "quality and mix": lambda: quality_drift(feed),
         "late outcomes": lambda: late_outcomes(feed),
         "input drift": lambda: input_drift(feed),
