@@ -61,7 +61,7 @@ def cam(
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     layer = network.stacked
-    layer.register_forward_hook(lambda _module, _given, made: made.requires_grad_())  # slopes are asked for from here on
+    layer.register_forward_hook(lambda _module, _given, made: made.requires_grad_())  # slopes begin here
     method = getattr(pytorch_grad_cam, kind)(model=network, target_layers=[layer])
     method.batch_size = CHANNELS_A_PASS
     try:
