@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -129,6 +130,20 @@ def test_a_table_of_signals_says_status_start_n_and_run_lengths_in_cases_and_mon
     assert row.count("January 2024") == 1, "the estimated start"
 
 
+def test_the_guide_prints_the_run_lengths_that_the_page_shows(panels: list[MonitoringPanel], policy: TriagePolicy):
+    guide = (Path(__file__).parents[1] / "docs" / "monitoring.md").read_text("utf-8")
+    panel = opened(panels, policy, "watch=in_control")
+    rows = [unescape(re.sub("<[^>]+>", "|", row)) for row in
+            re.findall("<tr>.*?</tr>|<tr class.*?</tr>", panel.controls.shown["signals"].value)]  # fmt: skip
+    printed = [line.split(" | ") for line in guide.splitlines() if line.count(" / ") == 6]
+    assert len(printed) == 4
+    for name, _, false_alarm, change, cases, months in printed:
+        at = next(i for i, row in enumerate(rows) if f"|{name.removeprefix('| ').capitalize()}|".lower() in row.lower())
+        assert change in rows[at]
+        for figure in (f"{false_alarm} months", f"{cases} cases", f"{months.removesuffix(' |')} months"):
+            assert figure in rows[at + 1], (name, figure)
+
+
 def test_an_in_control_trust_is_quiet(panels: list[MonitoringPanel], policy: TriagePolicy):
     panel = opened(panels, policy, "watch=in_control")
     assert "No alarm, as far as these cases can tell." in said(panel, "said")
@@ -182,6 +197,21 @@ def test_every_choice_stands_in_the_address_and_comes_back_from_it(panels: list[
     again = opened(panels, policy, state)
     assert again.controls.named["site"].value == "Site 3"
     assert again.controls.shown["volume"].value == c.shown["volume"].value
+
+
+def test_somebody_in_a_hurry_ends_with_the_last_choice(panels: list[MonitoringPanel], policy: TriagePolicy):
+    panel = opened(panels, policy, "watch=in_control")
+    for n in range(24):
+        panel.controls.named["site"].value = f"Site {n % 4 + 1}"
+        time.sleep(0.03)
+    panel.controls.every.value = "week"
+    panel.wait()
+    assert panel.watching == Watching(watch="in_control", site="Site 4", every="week")
+    assert panel.counted is not None
+    assert panel.counted.watching == panel.watching
+    assert panel.heard is not None
+    assert panel.heard.counted is panel.counted
+    assert panel.controls.named["site"].value == "Site 4"
 
 
 def test_another_feed_begins_with_all_of_it(panels: list[MonitoringPanel], policy: TriagePolicy):
