@@ -196,6 +196,7 @@ def _all(widget):
         (["--run", "missing.csv"], "missing.csv"),
         (["--policy", "missing.json"], "cannot be read"),
         (["--policy", "other.json"], "of the model it was made for"),
+        (["--feed", "missing"], "a feed is a folder with its deliveries"),
     ],
 )
 def test_what_no_page_could_open_on_is_refused_before_anything_starts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ def serve(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     run: Annotated[Path | None, typer.Option(help="Scores to open on. Left out: the reference cohort.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy in force. Left out: the default of the model.")] = None,
+    feed: Annotated[Path | None, typer.Option(help="Feed of a service, for the page Monitoring.")] = None,
     session: Annotated[
         str | None, typer.Option(help="Code of a teaching session: serve its readers' page and nothing else.")
     ] = None,
@@ -35,7 +37,7 @@ def serve(
 ) -> None:
     """Open the workbench in a browser, or a teaching session for its readers; Ctrl-C stops it."""
     if session:
-        _refuse_beside("--session", {"--run": run, "--policy": policy, "--address": address})
+        _refuse_beside("--session", {"--run": run, "--policy": policy, "--feed": feed, "--address": address})
         from derm_kit.readers.opening import PORT, Door, serve_session
 
         door = Door(host or "127.0.0.1", port or PORT, certificate, key, behind_proxy)
@@ -49,6 +51,8 @@ def serve(
 
     if run or policy:
         _open_on(run, policy)
+    if feed:
+        _watch(feed)
     serve_pages(port or WORKBENCH_PORT, address or "127.0.0.1", open_browser=browser, ready=console.print)
 
 
@@ -58,6 +62,20 @@ def _refuse_beside(what: str, given: dict[str, object]) -> None:
             raise DermKitError(
                 f"{option} does not go with {what}", value=value, next_step="Leave it out; see derm-kit serve --help."
             )
+
+
+def _watch(feed: Path) -> None:
+    """Refuse here a folder that holds no deliveries."""
+    from derm_kit.panels.monitoring_setting import FEED_VARIABLE
+    from derm_kit.surveillance.delivery_files import CASES
+
+    if not (feed / CASES).is_dir():
+        raise DermKitError(
+            f"a feed is a folder with its deliveries in {CASES}/ and outcomes/",
+            case=str(feed),
+            next_step="docs/monitoring.md says how it is laid out.",
+        )
+    os.environ[FEED_VARIABLE] = str(feed.resolve())
 
 
 def _open_on(run: Path | None, policy: Path | None) -> None:

@@ -80,7 +80,7 @@ def _tried(work: Callable[[Speak], None], speak: Speak) -> str:
     except Exception:  # noqa: BLE001 - the page lives on, and the log has the traceback
         _log.exception("work beside a page failed")
         return notice_html(
-            "error", "The simulation failed in a way that derm-kit did not foresee. What you set is kept.",
+            "error", "This failed in a way that derm-kit did not foresee. What you set is kept.",
             "The person who runs this workbench finds the cause in its log.",
         )  # fmt: skip
     return ""
