@@ -25,7 +25,7 @@ import pytest
 from derm_kit.errors import DermKitError
 from derm_kit.model.card import default_model, load_card, share
 from derm_kit.panels import start
-from derm_kit.panels.hazards_edit import IS_BACK, EditPart
+from derm_kit.panels.hazards_edit import GONE, IS_BACK, EditPart
 from derm_kit.panels.hazards_fields import FIELDS
 from derm_kit.panels.hazards_files import given_in_file
 from derm_kit.panels.hazards_matrix import matrix_html
@@ -38,7 +38,7 @@ from derm_kit.panels.safety_places import PLACES, place_of
 from derm_kit.panels.safety_register import registered
 from derm_kit.panels.safety_reports import TITLES, Kind
 from derm_kit.panels.safety_setting import Clauses, Looking, Tab
-from derm_kit.panels.safety_watched import NO_FEED
+from derm_kit.panels.safety_watched import NO_FEED, WATCHED
 from derm_kit.records import hazards, incidents
 from derm_kit.records.evidence_map import evidence_map
 from derm_kit.records.hazard_cells import CONTENT_COLUMNS, RISKS, cells_of
@@ -50,6 +50,9 @@ from derm_kit.records.register import Register
 from derm_kit.records.report import Table
 from derm_kit.records.report_inputs import Registered
 from derm_kit.records.safety_case import Evidence, safety_case
+from derm_kit.surveillance.feed_writing import write_feed
+from derm_kit.surveillance.scenario_service import TRUST
+from derm_kit.surveillance.scenarios import Scenario, planted_feed
 from derm_kit.triage.opening import POLICY_VARIABLE, RUN_VARIABLE
 from tests.readers import copied
 from tests.records.hazards import HOSTILE, LATER, RAW, TODAY, a_hazard, an_alarm, approved, content
@@ -255,7 +258,6 @@ def test_each_filter_lists_its_hazards(register: Register, people: Staff, panel:
     a_hazard(register, people, next_review=YESTERDAY, status="closed")
     a_hazard(register, people, owner="", **judged)
     a_hazard(register, people, residual_likelihood="high", residual_severity="major", next_review=None)
-    seed(register, people.author, PASSPHRASE) if not hazards.log(register) else None
     found = {}
     for show in Show:
         look(panel, f"tab=hazards&show={show}")
@@ -350,7 +352,7 @@ def test_versions_stand_side_by_side_what_was_approved_beside_the_newest(
     assert "version 1, approved version 3, draft" in read(part.both.value)
     assert "Effect nobody looks again nobody <b>looks</b>" in read(part.both.value)
     assert "Harm late treatment death" in read(part.both.value)
-    assert "2 fields differ, 19 are the same" in read(part.both.value)
+    assert "2 fields differ, 20 are the same" in read(part.both.value)
     part.left.value = 2
     assert "1 field differs" in read(part.both.value)
     assert "late treatment" not in read(part.both.value)
@@ -539,6 +541,18 @@ def test_a_draft_of_a_version_that_was_followed_shows_both(register: Register, p
     look(again, "tab=hazards")
     assert "meanwhile. Yours is kept" in write(again.hazards.edit, people.author)
     assert hazards.find(register, "H-001").content.harm == "theirs"
+
+
+def test_a_draft_of_a_hazard_that_this_register_does_not_hold_comes_back_as_a_new_one(
+    register: Register, people: Staff, panel: SafetyPanel
+):
+    edit = opened(panel, a_hazard(register, people))
+    edit.form.inputs["harm"].value = "typed with care"
+    again = a_page()
+    again.hazards.edit.draft.found = edit.draft.text.replace("H-001", "H-088")
+    assert again.hazards.edit.begun == "a new hazard"
+    assert again.hazards.edit.form.cells["harm"] == "typed with care"
+    assert GONE in read(again.hazards.edit.notice.value)
 
 
 @pytest.mark.parametrize("found", ["{", "[]", '"x"', '{"cells": {}}', '{"cells": {"name": 1}}', "null"])
@@ -782,6 +796,24 @@ def test_a_monitoring_report_is_made_only_of_a_feed_that_is_named(
     assert str(machine) not in said
     panel.look(Looking())
     assert not any(one.what == "Monitoring in service" for one in panel.missing.found)
+
+
+def test_a_feed_that_is_named_gives_a_monitoring_report_and_is_told_in_the_safety_case(
+    register: Register, panel: SafetyPanel, machine: Path, monkeypatch: pytest.MonkeyPatch
+):
+    service = replace(TRUST, years=2, cases_a_year=2_000)
+    write_feed(planted_feed(Scenario.IN_CONTROL, service, features=False)[0], machine / "feed")
+    monkeypatch.setenv("DERM_KIT_FEED", str(machine / "feed"))
+    look(panel, "tab=reports")
+    part = panel.reports
+    part.kind.value = Kind.MONITORING
+    part.button.click()
+    document = json.loads(linked(part.made.value, f"monitoring-{TODAY.isoformat()}.json"))
+    assert document["title"].startswith("Monitoring report")
+    assert any(one["key"] == "feed" for one in document["sources"])
+    part.kind.value, part.as_of.value = Kind.SAFETY_CASE, TODAY.isoformat()
+    part.button.click()
+    assert WATCHED in linked(part.made.value, f"safety-case-{TODAY.isoformat()}.json").decode()
 
 
 def test_what_a_report_lacks_is_told(register: Register, panel: SafetyPanel):

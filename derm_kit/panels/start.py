@@ -38,6 +38,16 @@ DOORS = (
         "Have a room read cases on their phones, before and after the model’s view, and see what it did to them.",
     ),
     (
+        "Service in use",
+        "06_monitoring.ipynb",
+        "Watch a service month by month: what drifts, which alarms may be false, and what cannot be seen.",
+    ),
+    (
+        "Safety case",
+        "07_safety_case.ipynb",
+        "Keep the hazard log, close incidents, and write the documents of DCB0129 and DCB0160, what is missing first.",
+    ),
+    (
         "Lecture",
         "10_how_to_read_a_map.ipynb",
         "Thresholds, prevalence, small numbers, and what a heat map can and cannot say; with questions.",
