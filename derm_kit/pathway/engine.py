@@ -14,7 +14,7 @@ from numba import njit
 
 from derm_kit.pathway.events import plan_event, pop, push
 from derm_kit.pathway.open_hours import NO_TIME, finish, opening
-from derm_kit.pathway.random_numbers import drawn, number, person_key, uniform
+from derm_kit.pathway.random_numbers import drawn, number, person_key
 
 if TYPE_CHECKING:
     from derm_kit.pathway.plan import Plan
@@ -63,19 +63,27 @@ PERSON = np.dtype(
 
 @njit(cache=True, nogil=True)
 def run(
-    plan: Plan, keys: Array, arrivals: Array, cases: Array, case_from: Array, disposition: Array, tally: Tally
+    plan: Plan,
+    keys: Array,
+    arrivals: Array,
+    moments: Array,
+    cases: Array,
+    case_from: Array,
+    disposition: Array,
+    tally: Tally,
 ) -> int:
     """Simulate len(keys) replications of one arm and fill `tally`; 0, or GOES_ROUND where somebody never leaves.
 
     plan         `plan.Plan`: the arm as arrays, times in days.
     keys         (R,) uint64: the key of each replication's random numbers.
     arrivals     (R, D) referrals on each day, warm-up and follow-up included.
-    cases        (R, N) positions of cases, those of condition g from case_from[g] to case_from[g + 1]; N may be 0.
+    moments      (R, N) when each person is referred, in their order, as `arrivals.arrival_moments` draws them.
+    cases        (R, M) positions of cases, those of condition g from case_from[g] to case_from[g + 1]; M may be 0.
     disposition  (cases of the cohort,) code of the policy's disposition of each case.
     tally        `tallies.Tally`: what is counted, first axis R.
     """
     for r in range(keys.size):
-        if _replication(plan, r, keys[r], arrivals[r], cases[r], case_from, disposition, tally):
+        if _replication(plan, r, keys[r], arrivals[r], moments[r], cases[r], case_from, disposition, tally):
             return GOES_ROUND
     return 0
 
@@ -86,6 +94,7 @@ def _replication(
     r: int,
     key: np.uint64,
     arrivals: Array,
+    moments: Array,
     cases: Array,
     case_from: Array,
     disposition: Array,
@@ -131,7 +140,6 @@ def _replication(
     always = np.empty(n_stages, np.bool_)
     for s in range(n_stages):
         always[s] = plan.opens[s] <= 0 and plan.closes[s] >= 1 and plan.open_days[s].all()
-    steps = np.empty(arrivals.max() + 1, np.float64)
 
     next_person, first_counted, n_open, n_backlog = 0, 0, 0, 0
     for day in range(n_days):
@@ -143,15 +151,8 @@ def _replication(
                     tally.backlog[r, later, s] = -1
             break
         n_today = arrivals[day]
-        spacing = 0.0  # times of the day in their order: sums of exponential steps, scaled to the day
-        for i in range(n_today + 1):
-            steps[i] = -math.log(1 - uniform(key, next_person + i, -1 - day))
-            spacing += steps[i]
-        step, i_today = 0.0, 0
-        arrival = math.inf
-        if n_today:
-            step = steps[0]
-            arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
+        i_today = 0
+        arrival = moments[next_person] if n_today else math.inf
         row = due[day]
         while row >= 0:
             push(heap_time, heap_what, n_heap, due_time[row], row, due_order[row])
@@ -195,10 +196,7 @@ def _replication(
                     s = plan.other_entry if way[row] else plan.entry
                     counted[row] = first_day <= day <= last_day
                     i_today += 1
-                    arrival = math.inf
-                    if i_today < n_today:
-                        step += steps[i_today]
-                        arrival = day + plan.hour_from + (plan.hour_to - plan.hour_from) * step / spacing
+                    arrival = moments[next_person] if i_today < n_today else math.inf
                 u = number(own[row], CONDITION)
                 g = 0
                 while g < n_conditions - 1 and u >= plan.condition_until[g]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from derm_kit.errors import PathwayError
 from derm_kit.model.run import ScoreRun
+from derm_kit.pathway.arrivals import arrival_moments
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.engine import run as run_engine
 from derm_kit.pathway.expected import Expected, expected
@@ -23,8 +24,8 @@ from derm_kit.pathway.plan import Plan, days_of, plan_of
 from derm_kit.pathway.tallies import Floats, empty_tally
 from derm_kit.triage.policy import TriagePolicy
 
-CHUNK = 5
-"""Replications that one piece of work holds."""
+PIECES, SMALLEST_PIECE, MOST_PEOPLE = 16, 5, 2_000_000
+"""Pieces that replications are parted into where each then holds at least so many, and at most so many people."""
 NOBODY = np.zeros(0, np.int64)
 
 
@@ -168,7 +169,7 @@ def _together(
     progress: Callable[[int, int], None] | None,
 ) -> dict[str, list[tuple[int, ArmOutcomes]]]:
     """Outcomes of each arm with the first replication of each piece; all arms grow together."""
-    pieces = [range(at, min(at + CHUNK, replications)) for at in range(0, replications if works else 0, CHUNK)]
+    pieces = _pieces(replications, float(works[0].referrals.sum())) if works else []
     futures: dict[Future[dict[str, ArmOutcomes]], range] = {
         executor.submit(simulate_piece, works, piece): piece for piece in pieces
     }
@@ -188,12 +189,19 @@ def _together(
     return done
 
 
+def _pieces(replications: int, people: float) -> list[range]:
+    """Parts of the replications, of `people` each."""
+    size = min(max(SMALLEST_PIECE, replications // PIECES), max(1, int(MOST_PEOPLE / max(people, 1))))
+    return [range(at, min(at + size, replications)) for at in range(0, replications, size)]
+
+
 @dataclass(frozen=True)
 class _People:
     """Who is referred in some replications R, the same for every arm, as `engine.run` takes it."""
 
     keys: npt.NDArray[np.uint64]
     arrivals: npt.NDArray[np.int64]
+    moments: Floats
     sample: npt.NDArray[np.int64]
     bounds: npt.NDArray[np.int64]
 
@@ -208,7 +216,8 @@ class _People:
             arrivals[i] = rng.poisson(work.referrals)
             if cases:
                 sample[i] = cases.sample(rng) if work.bootstrap else cases.in_order
-        return cls(keys, arrivals, sample, bounds)
+        moments = arrival_moments(keys, arrivals, work.plan.hour_from, work.plan.hour_to)
+        return cls(keys, arrivals, moments, sample, bounds)
 
 
 def simulate_piece(works: Sequence[Work], replications: range) -> dict[str, ArmOutcomes]:
@@ -227,7 +236,7 @@ def _arm(work: Work, people: _People) -> ArmOutcomes:
         work.referrals.size, int(people.arrivals[:, counted].sum(axis=1).max()) if work.records else 0,
     )  # fmt: skip
     disposition = np.array(work.disposition)
-    if run_engine(plan, people.keys, people.arrivals, people.sample, people.bounds, disposition, tally):
+    if run_engine(plan, people.keys, people.arrivals, people.moments, people.sample, people.bounds, disposition, tally):
         raise PathwayError(
             "everybody leaves after at most 1,000 visits",
             case=work.arm,
