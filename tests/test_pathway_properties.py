@@ -500,7 +500,7 @@ def test_a_seed_gives_the_same_outcomes_however_the_work_is_shared(skin, monkeyp
         with ThreadPoolExecutor(threads) as executor:
             assert same(once, skin(executor=executor))
     for chunk in (1, 7, 100):
-        monkeypatch.setattr(simulation, "CHUNK", chunk)
+        monkeypatch.setattr(simulation, "SMALLEST_PIECE", chunk)
         assert same(once, skin())
     assert not same(once, skin(seed=9))
     tally = once.arms["AI"].tally
