@@ -40,6 +40,7 @@ bench: $(VENV)/.dev ## Speed as ratios in one run (needs DERM_KIT_DATA)
 	$(BIN)/python -m tests.benchmarks.referral
 	$(BIN)/python -m tests.benchmarks.teaching
 	$(BIN)/python -m tests.benchmarks.monitoring
+	$(BIN)/python -m tests.benchmarks.reports
 
 soak: $(VENV)/.dev ## Hours of killed writers (PostgreSQL too where DERM_KIT_TEST_DATABASE_URL names one)
 	DERM_KIT_SOAK=1 $(BIN)/python -m pytest tests/records/test_writers.py
