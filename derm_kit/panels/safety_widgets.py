@@ -1,4 +1,4 @@
-"""Two helpers of the safety page in the browser: its parts as links, and a form's text that outlives a reload."""
+"""Two widgets of the safety page in the browser: its parts as links, and a form's text that outlives a reload."""
 
 from __future__ import annotations
 
