@@ -83,9 +83,10 @@ def test_a_broken_delivery_comes_first_and_ends_with_status_1(
     said = run(tmp_path / "feed", "--policy", tmp_path / "policy.json", "--out", tmp_path / "out")
     assert said.exit_code == 1, said.output
     assert "NOT READ, and in no figure: cases/a.parquet" in said.stderr
-    assert "2,419 cases from 2026-01 to 2026-06, 0 with an outcome" in said.output
-    assert "Missed cancers cannot be seen here" in said.output
-    assert "holds no features" in said.output
+    words = " ".join(said.output.split())
+    assert "2,419 cases from 2026-01 to 2026-06, 0 with an outcome" in words
+    assert "Missed cancers cannot be seen here" in words
+    assert "holds no features" in words
     first = pd.read_csv(tmp_path / "out" / "remarks.csv")["sentence"].iloc[0]
     assert first.startswith("NOT READ")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from derm_kit.records.hazards import Hazard
 
 FORMAT = "derm-kit hazard log 1"
 LONGEST_CELL = 10_000_000
+_CELL_LIMIT = threading.Lock()
 TOLD = ("standing", "written_at", "written_by", "approved_at", "approved_by", "approval_reason")
 """What a file tells of a hazard and nobody reads back: who wrote and approved it is this register's own to say."""
 COLUMNS = ("hazard", "version", "standing", *CONTENT_COLUMNS, *TOLD[1:])
@@ -119,16 +121,25 @@ def _of_item(number: int, item: object) -> Given:
 def _rows(path: Path) -> Iterator[Given]:
     text = _text(path)
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    csv.field_size_limit(LONGEST_CELL)
+    heading, *rows = _cells(text, delimiter, str(path)) or [[]]
+    heading = [name.strip() for name in heading]
+    _require_heading(heading, str(path))
+    for number, cells in enumerate(rows, 2):
+        if any(cell.strip() for cell in cells):
+            yield _of_row(number, heading, cells)
+
+
+def _cells(text: str, delimiter: str, case: str) -> list[list[str]]:
+    """The rows of a table. How long a cell may be is a setting of the whole process: it is put back."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        heading = [name.strip() for name in next(reader, [])]
-        _require_heading(heading, str(path))
-        for number, cells in enumerate(reader, 2):
-            if any(cell.strip() for cell in cells):
-                yield _of_row(number, heading, cells)
-    except csv.Error as error:
-        raise _no_log(str(path), f"a table of quoted cells; line {reader.line_num} is none ({error})") from None
+    with _CELL_LIMIT:
+        before = csv.field_size_limit(LONGEST_CELL)
+        try:
+            return list(reader)
+        except csv.Error as error:
+            raise _no_log(case, f"a table of quoted cells; line {reader.line_num} is none ({error})") from None
+        finally:
+            csv.field_size_limit(before)
 
 
 def _of_row(number: int, heading: list[str], said: list[str]) -> Given:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -380,3 +381,12 @@ def test_a_thousand_hazards_are_imported_in_one_go(register: Register, people: S
     for kind, text in ((".csv", as_csv(log)), (".json", as_json(log))):
         (tmp_path / f"log{kind}").write_text(text, newline="")
         assert {row.outcome for row in look_through(register, read(tmp_path / f"log{kind}")).rows} == {Outcome.SAME}
+
+
+@pytest.mark.parametrize("text", ["hazard,name\nH-001,Fall\n", 'hazard,name\nH-001,"Fall\n', "no,such,heading\n"])
+def test_reading_a_log_leaves_the_limit_of_cells_to_others(tmp_path: Path, text: str):
+    (tmp_path / "log.csv").write_text(text)
+    before = csv.field_size_limit()
+    with suppress(DermKitError):
+        read(tmp_path / "log.csv")
+    assert csv.field_size_limit() == before
