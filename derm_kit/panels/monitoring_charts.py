@@ -14,6 +14,7 @@ from derm_kit.panels.monitoring_plots import funnel_html, groups_html, timeline_
 from derm_kit.panels.monitoring_work import Counted, Heard
 from derm_kit.panels.plots import Series
 from derm_kit.surveillance.funnel import ALARM, WARNING, Funnel, limits
+from derm_kit.surveillance.moments import TIMEZONE
 from derm_kit.surveillance.rates import REFERRED, Rates
 from derm_kit.surveillance.service_accuracy import ASSESSED, BASES
 from derm_kit.surveillance.signal import Signal
@@ -179,7 +180,7 @@ def looks_html(heard: Heard, choice: tuple[str, str]) -> str:
     what = f"{watch}: {figure}" if figure else watch
     title = f"{what[:1].upper()}{what[1:]}, by month"
     remark = f"Each month against the baseline, the first year.{more}"
-    numbers = own.assign(month=own["month"].dt.tz_convert("Europe/London").dt.strftime("%Y-%m"))
+    numbers = own.assign(month=own["month"].dt.tz_convert(TIMEZONE).dt.strftime("%Y-%m"))
     return timeline_html(title, unit, _labels(heard.counted.rates), series, numbers, remark=remark)
 
 

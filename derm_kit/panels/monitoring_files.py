@@ -17,6 +17,7 @@ from derm_kit.panels.monitoring_work import Counted, Heard
 from derm_kit.surveillance.feed import FeedError
 from derm_kit.surveillance.findings import NO_FEATURES, Findings
 from derm_kit.surveillance.known_outcomes import known_outcomes
+from derm_kit.surveillance.moments import TIMEZONE
 from derm_kit.surveillance.rates import rates
 from derm_kit.surveillance.watched import Watched
 
@@ -83,7 +84,7 @@ def all_tables(heard: Heard) -> dict[str, pd.DataFrame]:
     for watch, looks in found.looks().items():
         shown = looks.drop(columns="unlike_baseline", errors="ignore")
         if len(shown):
-            shown = shown.assign(month=shown["month"].dt.tz_convert("Europe/London").dt.strftime("%Y-%m"))
+            shown = shown.assign(month=shown["month"].dt.tz_convert(TIMEZONE).dt.strftime("%Y-%m"))
         made[f"looks_{watch.replace(' ', '_')}"] = shown
     return made
 

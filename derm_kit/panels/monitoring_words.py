@@ -15,12 +15,13 @@ from derm_kit.panels.tables import download_html, table_html
 from derm_kit.surveillance.feed import Feed
 from derm_kit.surveillance.findings import Findings
 from derm_kit.surveillance.known_outcomes import can_see_missed
+from derm_kit.surveillance.moments import TIMEZONE
 from derm_kit.surveillance.scenario_service import MIX_SOURCE
 from derm_kit.surveillance.service_accuracy import ASSESSED
 from derm_kit.surveillance.signal import Signal, Status, said_on
 from derm_kit.surveillance.watch import METHODS
 
-MONTHS_OF = "Europe/London"
+MONTHS_OF = TIMEZONE
 CLASSES = {Status.ALARM: "alarm", Status.QUIET: "quiet", Status.CANNOT_BE_SEEN: "blind", Status.TOO_FEW: "few"}
 MANY_FIGURES = "quality and mix"
 """The watch that is told last: it has many figures."""

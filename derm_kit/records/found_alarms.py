@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from derm_kit.errors import RecordError
 from derm_kit.records.alarms import LONGEST_FIELD, Alarm
+from derm_kit.surveillance.moments import TIMEZONE
 
 if TYPE_CHECKING:
     from derm_kit.surveillance.findings import Findings
     from derm_kit.surveillance.signal import Signal
 
-MONTHS_OF = "Europe/London"
+MONTHS_OF = TIMEZONE
 """The clock by which the months of a service begin."""
 _SAID_APART = ("month", "group", "figure", "alarm", "says")
 
