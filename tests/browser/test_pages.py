@@ -14,8 +14,10 @@ from playwright.sync_api import Page, expect
 
 from derm_kit.cases.phantom import draw
 from derm_kit.lesions import LesionType
+from tests.browser.keys import tab_to
 
 TRIAGE = "/voila/render/01_triage_a_case.ipynb"
+
 WAIT = 60_000
 SCHEMES = ("light", "dark")
 
@@ -116,20 +118,6 @@ def test_the_untouched_picture_is_one_key_away(page: Page, melanoma: Path):
     page.keyboard.press("+")
     expect(canvas).to_have_attribute("data-shown", "colour")
     expect(canvas).to_have_attribute("data-zoom", "1.25")
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the element in focus has this accessible name or label."""
-    reached = """name => {
-        const e = document.activeElement, label = e.labels && e.labels[0];
-        return [e.getAttribute("aria-label"), label && label.textContent, e.textContent]
-            .some(words => (words || "").trim() === name);
-    }"""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate(reached, name):
-            return
-    raise AssertionError(f"no element named {name!r} is reached by the Tab key")
 
 
 def test_a_case_is_triaged_by_keyboard_alone_and_axe_finds_nothing_serious_then(page: Page, melanoma: Path):

@@ -246,6 +246,7 @@ def test_a_whole_session_by_keyboard_alone_with_nothing_that_a_screen_reader_mis
         raise AssertionError(name)
 
     phone.goto("/")
+    expect(phone.locator("#code")).to_be_visible(timeout=WAIT)
     tab_to("code")
     sound("the code")
     keys.type(lesson.code.lower())

@@ -14,6 +14,7 @@ from derm_kit.model.card import share
 from derm_kit.panels.hazards_edit import IS_BACK
 from derm_kit.records import hazards, incidents
 from derm_kit.records.register import Register
+from tests.browser.keys import tab_to
 from tests.readers import copied
 from tests.records.hazards import HOSTILE, LATER, a_hazard, an_alarm
 from tests.records.places import PASSPHRASE
@@ -227,35 +228,22 @@ def test_an_incident_is_closed_with_the_keyboard_alone(page: Page, register: Reg
     incidents.open_incident(register, an_alarm(), "H-001", people.author, PASSPHRASE)
     incidents.hazard_reviewed(register, "I-001", "The likelihood stands.", people.author, PASSPHRASE)
     goto(page)
-    reach(page, "Incidents")
+    tab_to(page, "Incidents")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 incident, 1 open")).to_be_visible(timeout=WAIT)
-    reach(page, "I-001")
+    tab_to(page, "I-001")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Incident I-001")).to_be_focused(timeout=WAIT)
-    reach(page, "I am")
+    tab_to(page, "I am")
     page.keyboard.type("Bo")
-    reach(page, "Passphrase")
+    tab_to(page, "Passphrase")
     page.keyboard.type(PASSPHRASE)
-    reach(page, "What was found or done")
+    tab_to(page, "What was found or done")
     page.keyboard.type(REASON)
-    reach(page, "Close the incident")
+    tab_to(page, "Close the incident")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 incident, 0 open")).to_be_visible(timeout=WAIT)
     assert incidents.find(register, "I-001").closed
-
-
-def reach(page: Page, name: str) -> None:
-    """Press Tab until the element in focus has this name or label."""
-    reached = """name => {
-        const e = document.activeElement, label = e.labels && e.labels[0];
-        return [label && label.textContent, e.textContent].some(words => (words || "").trim() === name);
-    }"""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate(reached, name):
-            return
-    raise AssertionError(f"no element named {name!r} is reached by the Tab key")
 
 
 def test_a_file_is_looked_through_before_it_is_stored_and_reports_are_kept(
