@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import docx
 from docx.enum.section import WD_ORIENT
+from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt
 
@@ -35,6 +36,8 @@ FONT = "Arial"
 WIDTH_CM, HEIGHT_CM = 26.1, 11.2
 """What stands on a page: from margin to margin, and of a picture below its caption."""
 FRAME, HEAD = "8A5A00", "EEF3F6"
+CELL, KEPT_CELL = "Cell", "Cellkept"
+"""Styles of a table's text, the second for rows that stay on the page of the next."""
 
 
 def word_file(document: Document) -> bytes:
@@ -65,6 +68,11 @@ def _set_up(word: Word, document: Document) -> None:
                 fonts.set(qn(letters), FONT)
     word.styles["Normal"].font.name, word.styles["Normal"].font.size = FONT, Pt(10)
     word.styles["Title"].font.size = Pt(20)
+    for name in (CELL, KEPT_CELL):
+        cell = word.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
+        cell.base_style, cell.font.size = word.styles["Normal"], Pt(8)
+        cell.paragraph_format.space_before = cell.paragraph_format.space_after = Pt(2)
+        cell.paragraph_format.keep_with_next = name == KEPT_CELL
     for language in word.styles.element.iter(qn("w:lang")):
         language.set(qn("w:val"), "en-GB")
     said = word.core_properties
@@ -139,11 +147,10 @@ def _add_table(word: Word, table: Table) -> None:
         for cell, text, width in zip(row.cells, texts, widths, strict=True):
             cell.width = width
             paragraph = cell.paragraphs[0]
-            paragraph.paragraph_format.keep_with_next = stays
-            paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(2)
+            paragraph._p.style = KEPT_CELL if stays else CELL
             run = paragraph.add_run(plain(text))
-            run.font.size, run.bold = Pt(8), n == 0
             if n == 0:
+                run.bold = True
                 shade = {"w:val": "clear", "w:color": "auto", "w:fill": HEAD}
                 about = cell._tc.get_or_add_tcPr()
                 about.append(about.makeelement(qn("w:shd"), {qn(name): value for name, value in shade.items()}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +13,8 @@ import pyarrow as pa
 
 from derm_kit.lesions import FLAGGED
 from derm_kit.surveillance.feed import NOT_ASSESSED, WHATEVER_THE_MODEL_SAID, Feed, FeedError, Way
-from derm_kit.surveillance.outcome_deliveries import micros, rows_of
+from derm_kit.surveillance.moments import DAY_US, micros
+from derm_kit.surveillance.outcome_deliveries import rows_of
 from derm_kit.triage.proportions import clopper_pearson
 
 PRECEDENCE: Final = (Way.BIOPSY, Way.REGISTRY, Way.FULL_SECOND_READ, Way.AUDIT_SAMPLE, Way.CLINICAL)
@@ -83,24 +85,48 @@ def known_outcomes(
         raise FeedError("a lag has 0 days or more", value=min(lag_days, audit_lag_days), next_step="Give 0 or more.")
     if stands is None:
         stands = standing(feed, until)
-    imaged = micros(feed.cases["imaged_at"].iloc[stands["row"]])
+    imaged_us = micros(feed.cases["imaged_at"].iloc[stands["row"]])
     counts = np.zeros(len(stands), np.bool_)
     complete_until: dict[Way, pd.Timestamp] = {}
     waiting: dict[Way, int] = {}
-    for way in sorted(WHATEVER_THE_MODEL_SAID):
-        mine = (stands["way"] == way.value).to_numpy()
-        if mine.any():
-            lag = pd.Timedelta(days=lag_days if way is Way.REGISTRY else audit_lag_days)
-            complete_until[way] = stands["told_at"][mine].max() - lag
-            complete = mine & (imaged <= int(complete_until[way].timestamp() * 1e6))
-            waiting[way] = int((mine & ~complete).sum())
-            counts |= complete
+    for told in told_whatever(stands, imaged_us, lag_days, audit_lag_days):
+        complete_until[told.way] = pd.Timestamp(told.until_us, unit="us", tz="UTC")
+        waiting[told.way] = int((told.mine & ~told.complete).sum())
+        counts |= told.complete
     first = ~stands["row"].duplicated().to_numpy()
     case_of = np.cumsum(first) - 1
     table = stands.loc[first, ["row", "case_id", "truth", "way", "known_at", "told_at"]].reset_index(drop=True)
     table["biopsied"] = _any(case_of, (stands["way"] == Way.BIOPSY.value).to_numpy(), len(table))
     table["whatever"] = _any(case_of, counts, len(table))
     return KnownOutcomes(table, lag_days, audit_lag_days, complete_until, waiting)
+
+
+@dataclass(frozen=True)
+class ToldWhatever:
+    """Which of S outcomes were told by one way whatever the model said.
+
+    mine        (S,) those by `way`; `complete` (S,) those of cases imaged up to `until_us`, which had the way's lag of
+                `lag_us` until its last word. What has been told of later ones depends on how fast it was told.
+    """
+
+    way: Way
+    lag_us: int
+    until_us: int
+    mine: npt.NDArray[np.bool_]
+    complete: npt.NDArray[np.bool_]
+
+
+def told_whatever(
+    stands: pd.DataFrame, imaged_us: npt.NDArray[np.int64], registry_lag_days: int, audit_lag_days: int
+) -> Iterator[ToldWhatever]:
+    """Each way that is independent of the model, of those among `stands` (S rows) of cases imaged then (S,)."""
+    told_us = micros(stands["told_at"])
+    for way in sorted(WHATEVER_THE_MODEL_SAID):
+        mine = (stands["way"] == way.value).to_numpy()
+        if mine.any():
+            lag_us = DAY_US * (registry_lag_days if way is Way.REGISTRY else audit_lag_days)
+            until_us = int(told_us[mine].max()) - lag_us
+            yield ToldWhatever(way, lag_us, until_us, mine, mine & (imaged_us <= until_us))
 
 
 def call_of(suspected: pd.Series) -> pd.Categorical:

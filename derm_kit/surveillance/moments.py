@@ -16,6 +16,8 @@ from derm_kit.surveillance.feed import FeedError
 TIMEZONE: Final = "Europe/London"
 """Where times without an offset were written down, unless a feed says otherwise."""
 
+DAY_US: Final = 86_400_000_000
+
 _CLOCK: Final = r"[0-2]\d:[0-5]\d(?::[0-5]\d(?:[.,]\d{1,9})?)?"
 _OFFSET: Final = r"(?:[zZ]|[+-]\d{2}(?::?\d{2})?)"
 _DAY: Final = r"\d{4}-\d{2}-\d{2}"
@@ -101,3 +103,9 @@ def _in_utc(local: pd.Series[Any], timezone: str) -> tuple[pd.Series[Any], Flags
     twice = (summer.notna() & (summer != winter)).to_numpy()
     never = (local.notna() & (summer.dt.tz_localize(None) != local)).to_numpy()
     return summer.dt.tz_convert("UTC").dt.as_unit("us"), twice, never
+
+
+def micros(moments: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    """Moments (n,) in UTC as microseconds since 1970; NaT is the lowest integer."""
+    local = moments.dt.tz_convert("UTC").dt.tz_localize(None)
+    return np.asarray(local.to_numpy("datetime64[us]").view(np.int64), np.int64)

@@ -18,12 +18,11 @@ from derm_kit.model.run import MOST_ROWS
 from derm_kit.surveillance.case_deliveries import read_text, tell_of_clock
 from derm_kit.surveillance.case_tables import WORDS
 from derm_kit.surveillance.feed import FeedError, Way
-from derm_kit.surveillance.moments import Moments, as_text, read_moments
-from derm_kit.surveillance.oddities import Oddities
+from derm_kit.surveillance.moments import DAY_US, Moments, as_text, micros, read_moments
+from derm_kit.surveillance.oddities import Oddities, found
 from derm_kit.surveillance.outcome_tables import SCHEMA, UNREAD, read_at_once, read_truth
 
 OUTCOME_COLUMNS: Final = ("case_id", "truth", "known_at", "told_at", "way", "delivery")
-_DAY_US: Final = 86_400_000_000
 _NEEDED: Final = ("case_id", "truth", "known_at", "way")
 _TRUTH_RULE: Final = (
     "the truth of an outcome is a lesion type, a diagnosis that derm-kit knows, 'benign' or 'no cancer'"
@@ -100,7 +99,7 @@ def against_cases(
     taken = imaged[np.maximum(row, 0)]
     future = (known > now_us) | (told > now_us)
     strange = (row < 0) & ~future
-    early = (row >= 0) & ~future & (known + np.where(outcomes["day_only"], _DAY_US, 0) < taken)
+    early = (row >= 0) & ~future & (known + np.where(outcomes["day_only"], DAY_US, 0) < taken)
     for wrong, rule, next_step in (
         (future, "an outcome is not known or told in the future", "Mend known_at or told_at in the delivery."),
         (strange, "an outcome belongs to a case of the feed", "Deliver its case, or mend its case_id."),
@@ -149,12 +148,6 @@ def rows_of(ids: pa.ChunkedArray, wanted: pd.Series[str]) -> npt.NDArray[np.int6
         hits = pc.indices_nonzero(pc.is_valid(place)).to_numpy().astype(np.int64)
         at[place.drop_null().to_numpy()] = hits
     return at[codes]
-
-
-def micros(moments: pd.Series[Any]) -> npt.NDArray[np.int64]:
-    """Moments (n,) in UTC as microseconds since 1970; NaT is the lowest integer."""
-    local = moments.dt.tz_convert("UTC").dt.tz_localize(None)
-    return np.asarray(local.to_numpy("datetime64[us]").view(np.int64), np.int64)
 
 
 def _array(column: pd.Series[Any], kind: pa.DataType) -> pa.Array:
@@ -213,12 +206,12 @@ def _kept(
         (
             ~made["way"].isin(list(Way)),
             f"the way an outcome became known is one of: {', '.join(Way)}",
-            f"Mend the column way ({_some(way[~made['way'].isin(list(Way))])}).",
+            f"Mend the column way ({found(way[~made['way'].isin(list(Way))])}).",
         ),
         (
             (truth == "") | (made["truth"] == UNREAD),
             _TRUTH_RULE,
-            f"Mend the column truth ({_some(truth[made['truth'] == UNREAD])}).",
+            f"Mend the column truth ({found(truth[made['truth'] == UNREAD])}).",
         ),
         (
             made["known_at"].isna(),
@@ -230,11 +223,6 @@ def _kept(
         oddities.set_aside(rows, bad, delivery=delivery, what="outcome", rule=rule, next_step=next_step)
         kept &= ~bad
     return kept
-
-
-def _some(column: pd.Series[str]) -> str:
-    found = [repr(str(text)) for text in column.unique()[:3]]
-    return f"found: {', '.join(found)}" if found else "empty"
 
 
 def _ways() -> pd.CategoricalDtype:

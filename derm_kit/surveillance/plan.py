@@ -8,6 +8,7 @@ import pandas as pd
 
 from derm_kit.lesions import LesionType
 from derm_kit.surveillance.feed import FeedError
+from derm_kit.surveillance.known_outcomes import AUDIT_LAG_DAYS, LAG_DAYS
 
 FALSE_ALARM_MONTHS = 60.0
 CHARTS_OF_RATES = 4
@@ -67,8 +68,8 @@ class Plan:
     false_alarm_months: float = FALSE_ALARM_MONTHS
     fewest_run_cases: float = 500.0
     missed_change_prob: float = 0.05
-    registry_lag_days: int = 365
-    audit_lag_days: int = 90
+    registry_lag_days: int = LAG_DAYS
+    audit_lag_days: int = AUDIT_LAG_DAYS
     fewest_cases: int = 10
     drawn_cases: int = 2_000_000
     seed: int = 0

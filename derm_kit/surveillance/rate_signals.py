@@ -12,11 +12,11 @@ import pandas as pd
 from derm_kit.surveillance.chart import odds_ratio_of
 from derm_kit.surveillance.expected_rates import cells, expected_by_cell
 from derm_kit.surveillance.feed import Remark
+from derm_kit.surveillance.moments import DAY_US, micros
 from derm_kit.surveillance.plan import Plan
 from derm_kit.surveillance.promises import Mix, margin_of
 from derm_kit.surveillance.signal import Signal, Status
-from derm_kit.surveillance.verified import micros
-from derm_kit.surveillance.watch import DAY_US, Watch, cases_a_month, signals_of
+from derm_kit.surveillance.watch import Watch, cases_a_month
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.proportions import BoolArray, FloatArray
 
@@ -34,8 +34,8 @@ WITHIN = 0.4
 """Share of the change by which a baseline's rate may be off (nine times in ten): beyond it a chart tells nothing."""
 
 
-def rate_signals(cases: pd.DataFrame, product: str, mine: BoolArray | None, plan: Plan) -> tuple[Signal, ...]:
-    """Signals of both rates for one product: `mine` (N,) are its cases among `cases`, None where all are."""
+def rate_watches(cases: pd.DataFrame, product: str, mine: BoolArray | None, plan: Plan) -> tuple[Watch | Signal, ...]:
+    """What both rates of one product are watched for, or why not; `mine` (N,) are its cases, None where all are."""
     known = cases["disposition"].cat.codes.to_numpy() >= 0
     blank = [str(word) == "" for word in cases["disposition"].cat.categories]
     known &= ~np.append(np.array(blank, np.bool_), True)[cases["disposition"].cat.codes.to_numpy()]
@@ -50,7 +50,7 @@ def rate_signals(cases: pd.DataFrame, product: str, mine: BoolArray | None, plan
     n, after_it = int(in_baseline.sum()), int(watched.sum())
     if n < FEWEST_IN_BASELINE or not after_it:
         return tuple(_too_few(name, product, n, after_it, left_out) for name, _, _ in RATES)
-    found: list[Signal] = []
+    found: list[Watch | Signal] = []
     of = cells(own, in_baseline)
     for name, word, dispositions in RATES:
         event = is_one_of(own["disposition"], dispositions)
@@ -86,7 +86,7 @@ def rate_signals(cases: pd.DataFrame, product: str, mine: BoolArray | None, plan
                 cases_a_month=monthly,
                 left_out=left_out,
             )
-            found += signals_of(watch, cases, plan)
+            found.append(watch)
     return tuple(found)
 
 

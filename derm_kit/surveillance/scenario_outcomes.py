@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.surveillance.feed import NONE, Way
+from derm_kit.surveillance.moments import DAY_US
 from derm_kit.surveillance.scenario_service import Service
 
 Flags = npt.NDArray[np.bool_]
 REGISTERED = ("melanoma", "squamous_cell_carcinoma")
-DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.surveillance.chart import odds_ratio_of
 from derm_kit.surveillance.feed import NONE, Remark
 from derm_kit.surveillance.known_outcomes import CANNOT_BE_SEEN
+from derm_kit.surveillance.moments import micros
 from derm_kit.surveillance.plan import Plan, WatchedType
 from derm_kit.surveillance.promises import Mix
 from derm_kit.surveillance.signal import Signal, Status
-from derm_kit.surveillance.verified import Verified, micros, single_type
-from derm_kit.surveillance.watch import Watch, cases_a_month, signals_of
+from derm_kit.surveillance.verified import Verified, single_type
+from derm_kit.surveillance.watch import Watch, cases_a_month
 from derm_kit.triage.proportions import BoolArray
 
 WATCHES = (
@@ -30,18 +31,13 @@ def call_ranks(suspected: pd.Series) -> npt.NDArray[np.int8]:
     return np.append(np.array(of_word, np.int8), np.int8(-1))[suspected.cat.codes]
 
 
-def sensitivity_signals(
+def sensitivity_watches(
     cases: pd.DataFrame, known: Verified, product: str, mine: BoolArray, called: npt.NDArray[np.int8], plan: Plan
-) -> tuple[Signal, ...]:
-    """Signals of every watched type for one product; `mine` (K,) are its cases among the `known`, `called` (N,)."""
-    found: list[Signal] = []
-    seen_at_all = bool((mine & (called[known.row] == len(LESION_TYPES))).any())
-    for watched in plan.types:
-        if seen_at_all:
-            found += _of_type(cases, known, product, mine, called, watched, plan)
-        else:
-            found.append(_cannot_be_seen(product, watched.kind, int(mine.sum())))
-    return tuple(found)
+) -> tuple[Watch | Signal, ...]:
+    """Every watched type of one product, or that it cannot be seen; `mine` (K,) are its of `known`, `called` (N,)."""
+    if (mine & (called[known.row] == len(LESION_TYPES))).any():
+        return tuple(_of_type(cases, known, product, mine, called, watched, plan) for watched in plan.types)
+    return tuple(_cannot_be_seen(product, watched.kind, int(mine.sum())) for watched in plan.types)
 
 
 def _of_type(
@@ -52,7 +48,7 @@ def _of_type(
     called: npt.NDArray[np.int8],
     watched: WatchedType,
     plan: Plan,
-) -> tuple[Signal, ...]:
+) -> Watch:
     kind, column = watched.kind, LESION_TYPES.index(watched.kind)
     alone, among = single_type(known, kind)
     calls = called[known.row]
@@ -64,7 +60,7 @@ def _of_type(
     inside = name.lower() if kind is LesionType.MELANOMA else name
     unit = f"verified {inside} cases"
     missed, more_missed = 1 - watched.in_control_prob, 1 - watched.changed_prob
-    watch = Watch(
+    return Watch(
         what=f"{name} sensitivity",
         product=product,
         watches=WATCHES.format(kind=kind.label.lower()),
@@ -85,7 +81,6 @@ def _of_type(
             remark for remark in _left_out(cases, known, name, lost, waiting, mine & among, plan) if remark.count
         ),
     )
-    return signals_of(watch, cases, plan)
 
 
 def _left_out(

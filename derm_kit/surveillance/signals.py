@@ -19,10 +19,11 @@ from derm_kit.surveillance.audit_sample import audit_sample_for
 from derm_kit.surveillance.feed import Feed
 from derm_kit.surveillance.funnel import Funnel, funnel
 from derm_kit.surveillance.plan import Plan, WatchedType
-from derm_kit.surveillance.rate_signals import DISCHARGED, REFERRED, is_one_of, rate_signals
-from derm_kit.surveillance.sensitivity_signals import call_ranks, sensitivity_signals
+from derm_kit.surveillance.rate_signals import DISCHARGED, REFERRED, is_one_of, rate_watches
+from derm_kit.surveillance.sensitivity_signals import call_ranks, sensitivity_watches
 from derm_kit.surveillance.signal import Signal, Status, said_on
 from derm_kit.surveillance.verified import Verified, single_type, verified
+from derm_kit.surveillance.watch import Watch, signals_of
 from derm_kit.triage.proportions import BoolArray
 
 __all__ = ["Plan", "Signal", "Signals", "Status", "WatchedType", "signals"]
@@ -72,19 +73,19 @@ def signals(feed: Feed, plan: Plan | None = None, *, stands: pd.DataFrame | None
     product = cases["product"].cat.codes.to_numpy()
     names = [str(name) or UNKNOWN for name in cases["product"].cat.categories]
     present = np.flatnonzero(np.bincount(product + 1, minlength=len(names) + 1)) - 1
-    found = [_products(cases, product, [*names, UNKNOWN], present)]
+    found: list[Watch | Signal] = [_products(cases, product, [*names, UNKNOWN], present)]
     funnels: list[Funnel] = []
     blind = False
     for code in present:
         name = [*names, UNKNOWN][code]
         mine = None if len(present) == 1 else product == code
         of_known = np.ones(known.row.size, np.bool_) if mine is None else mine[known.row]
-        sensitivity = sensitivity_signals(cases, known, name, of_known, called, plan)
-        blind |= sensitivity[0].status is Status.CANNOT_BE_SEEN
+        sensitivity = sensitivity_watches(cases, known, name, of_known, called, plan)
+        blind |= isinstance(sensitivity[0], Signal)
         found += sensitivity
-        found += rate_signals(cases, name, mine, plan)
+        found += rate_watches(cases, name, mine, plan)
         funnels += _funnels(cases, known, name, mine, of_known, called, plan)
-    return Signals(tuple(found), tuple(funnels), _audit_sample(feed, plan) if blind else ())
+    return Signals(tuple(signals_of(found, cases, plan)), tuple(funnels), _audit_sample(feed, plan) if blind else ())
 
 
 def _audit_sample(feed: Feed, plan: Plan) -> tuple[str, ...]:

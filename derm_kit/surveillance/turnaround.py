@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from derm_kit.surveillance.moments import DAY_US, micros
 from derm_kit.surveillance.order_statistics import order_statistics
-from derm_kit.surveillance.outcome_deliveries import micros
 from derm_kit.surveillance.watched import EMPTY, Picked, Watched
 from derm_kit.triage.subgroups import FEW
 
 LEGS: Final = ("imaged to decided", "decided to outcome")
-_DAY_US: Final = 86_400e6
 
 
 def turnaround(watched: Watched, picked: Picked) -> pd.DataFrame:
@@ -42,7 +41,7 @@ def _leg(
 ) -> pd.DataFrame:
     """`took_us` (n,) in order of `period` (n,)."""
     edges = np.searchsorted(period, np.arange(len(picked.labels) + 1)).astype(np.int64)
-    found = order_statistics(took_us / _DAY_US, edges, (0.5, 0.9))
+    found = order_statistics(took_us / DAY_US, edges, (0.5, 0.9))
     n = found["n"]
     return pd.DataFrame(
         {

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.lesions import LESION_TYPES, LesionType
-from derm_kit.surveillance.feed import WHATEVER_THE_MODEL_SAID, Feed, Way
-from derm_kit.surveillance.known_outcomes import standing
+from derm_kit.surveillance.feed import Feed
+from derm_kit.surveillance.known_outcomes import standing, told_whatever
+from derm_kit.surveillance.moments import micros
 from derm_kit.triage.proportions import BoolArray
 from derm_kit.triage.scores import truth_matrix
 
 IntArray = npt.NDArray[np.int64]
-DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,13 @@ def verified(feed: Feed, registry_lag_days: int, audit_lag_days: int, stands: pd
     row = stands["row"].to_numpy(np.int64)
     first = np.append(True, row[1:] != row[:-1]) if row.size else np.zeros(0, np.bool_)
     case = np.cumsum(first) - 1
-    imaged = micros(feed.cases["imaged_at"])[row]
-    told = micros(stands["told_at"])
-    way_code = stands["way"].cat.codes.to_numpy()
+    imaged_us = micros(feed.cases["imaged_at"])[row]
     whatever, complete = np.zeros(row.size, np.bool_), np.zeros(row.size, np.bool_)
-    seen = told.copy()
-    for code, name in enumerate(stands["way"].cat.categories):
-        mine = way_code == code
-        if name not in WHATEVER_THE_MODEL_SAID or not mine.any():
-            continue
-        lag = DAY_US * (registry_lag_days if name == Way.REGISTRY else audit_lag_days)
-        whatever |= mine
-        complete |= mine & (imaged <= told[mine].max() - lag)
-        seen = np.where(mine, np.maximum(told, imaged + lag), seen)
+    seen = micros(stands["told_at"])
+    for told in told_whatever(stands, imaged_us, registry_lag_days, audit_lag_days):
+        whatever |= told.mine
+        complete |= told.complete
+        seen = np.where(told.mine, np.maximum(seen, imaged_us + told.lag_us), seen)
     n = int(first.sum())
     any_way, counts = _any(case, whatever, n), _any(case, complete, n)
     earliest = np.full(n, np.iinfo(np.int64).max)
@@ -78,8 +71,3 @@ def single_type(verified_cases: Verified, kind: LesionType) -> tuple[BoolArray, 
 
 def _any(case: IntArray, flag: BoolArray, n: int) -> BoolArray:
     return np.asarray(np.bincount(case[flag], minlength=n) > 0)
-
-
-def micros(moments: pd.Series[Any]) -> IntArray:
-    """Moments (N,) in UTC as microseconds since 1970."""
-    return np.asarray(moments.dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,7 @@ import pandas as pd
 
 from derm_kit.surveillance.chart import Path, follow
 from derm_kit.surveillance.feed import Remark
+from derm_kit.surveillance.moments import DAY_US
 from derm_kit.surveillance.plan import Plan
 from derm_kit.surveillance.promises import Mix, designed
 from derm_kit.surveillance.signal import Alarm, Promise, Signal, Status, alarm_of, chart_points, said_on
@@ -18,7 +21,6 @@ from derm_kit.triage.proportions import BoolArray, FloatArray, proportion
 IntArray = npt.NDArray[np.int64]
 METHODS = ("CUSUM", "sequential test")
 DAYS_A_MONTH = 365.25 / 12
-DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,20 @@ class Watch:
     left_out: tuple[Remark, ...] = ()
 
 
-def signals_of(watch: Watch, cases: pd.DataFrame, plan: Plan) -> tuple[Signal, ...]:
-    """The CUSUM and the sequential test of `watch`, over `cases` of the feed."""
-    return tuple(_signal(watch, method, cases, plan) for method in METHODS)
+def signals_of(found: Iterable[Watch | Signal], cases: pd.DataFrame, plan: Plan) -> Iterator[Signal]:
+    """Each signal of `found` as it is, and in place of each watch its CUSUM and its sequential test over `cases`.
+
+    Charts are designed and followed on all cores.
+    """
+    with ThreadPoolExecutor() as pool:
+        made = [
+            tuple(pool.submit(_signal, one, method, cases, plan) for method in METHODS)
+            if isinstance(one, Watch)
+            else one
+            for one in found
+        ]
+        for one in made:
+            yield from (one,) if isinstance(one, Signal) else (signal.result() for signal in one)
 
 
 def cases_a_month(imaged_us: IntArray, n: int) -> float:

@@ -15,8 +15,7 @@ from derm_kit.surveillance.case_tables import SCORES
 from derm_kit.surveillance.choice import EVERYTHING, Chosen, require_names, require_some
 from derm_kit.surveillance.feed import SUSPECTED, Feed, FeedError
 from derm_kit.surveillance.known_outcomes import KnownOutcomes, call_of
-from derm_kit.surveillance.moments import TIMEZONE
-from derm_kit.surveillance.outcome_deliveries import micros
+from derm_kit.surveillance.moments import TIMEZONE, micros
 from derm_kit.surveillance.periods import Every, Periods
 from derm_kit.triage.definition import Disposition
 from derm_kit.triage.subgroups import AGE_BANDS, AGE_FROM_YEARS, UNKNOWN
