@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from numbers import Number
 from typing import Any, Final
 
@@ -90,13 +91,43 @@ def require_sound_ids(table: pd.DataFrame, where: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class WrongCells:
+    """The `rows` (n,) of a table whose cell in one column breaks a rule; `said` (n,) is the column."""
+
+    rows: npt.NDArray[np.bool_]
+    said: pd.Series[Any]
+    rule: str
+    next_step: str
+
+    def error(self, ids: Text) -> RunError:
+        """The first of them as an error."""
+        row = int(np.flatnonzero(self.rows)[0])
+        return RunError(self.rule, case=ids.iloc[row], value=self.said.iloc[row], next_step=self.next_step)
+
+
+def wrong_cells(table: pd.DataFrame) -> Iterator[WrongCells]:
+    """Every score and flag of `table`, columns named as in a run, that a ScoreRun refuses, a column at a time.
+
+    Raises RunError where there is no case_id, or a cell is neither text nor number.
+    """
+    ids = _ids(table)
+    found = [_scores(table, kind, ids)[1] for kind in LESION_TYPES] + [_failed(table, ids)[1]]
+    yield from (wrong for wrong in found if wrong is not None)
+
+
 def sound_scores(table: pd.DataFrame) -> pd.DataFrame:
     """case_id and the eleven scores of `table` as float32, NaN where a score is empty or its type has no column.
 
     Raises RunError where there is no case_id, or a score is no number from 0 to 1.
     """
     ids = _ids(table)
-    return pd.DataFrame({"case_id": ids} | {kind.value: _scores(table, kind, ids) for kind in LESION_TYPES})
+    scores = {}
+    for kind in LESION_TYPES:
+        scores[kind.value], wrong = _scores(table, kind, ids)
+        if wrong:
+            raise wrong.error(ids)
+    return pd.DataFrame({"case_id": ids} | scores)
 
 
 def sound_cases(table: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +162,9 @@ def sound_cases(table: pd.DataFrame) -> pd.DataFrame:
     known = values.united(known, values.doubts(said, read))
     exclusion = text("exclusion")
     exclusion = exclusion.mask(exclusion.str.casefold().isin(_NO), "")
-    reason = text("quality_reason")
+    failed, wrong = _failed(cases, ids)
+    if wrong:
+        raise wrong.error(ids)
     return cases.assign(
         case_id=ids,
         truth=_truths(text("truth"), ids),
@@ -141,8 +174,8 @@ def sound_cases(table: pd.DataFrame) -> pd.DataFrame:
         skin_type=read["skin type"],
         skin_tone_class=read["skin tone"],
         exclusion=exclusion.where(exclusion != "", known),
-        quality_fail=_failed(cases, reason, ids),
-        quality_reason=reason,
+        quality_fail=failed,
+        quality_reason=text("quality_reason"),
     )
 
 
@@ -199,24 +232,24 @@ def _text(column: pd.Series[Any], name: str, ids: pd.Series[Any]) -> Text:
     return pd.Series(texts, index=column.index, dtype="str")
 
 
-def _scores(table: pd.DataFrame, kind: LesionType, ids: Text) -> npt.NDArray[np.float32]:
+def _scores(table: pd.DataFrame, kind: LesionType, ids: Text) -> tuple[npt.NDArray[np.float32], WrongCells | None]:
+    """The scores of one type (n,), NaN where empty, and those that are no score."""
     if kind.value not in table:
-        return np.full(len(ids), np.nan, np.float32)
+        return np.full(len(ids), np.nan, np.float32), None
     column = table[kind.value].reset_index(drop=True)
     if pd.api.types.is_float_dtype(column) or pd.api.types.is_integer_dtype(column):
         scores = column.to_numpy(np.float64, na_value=np.nan)
         empty = np.isnan(scores)
     else:
         scores, empty = _numbers(_text(column, kind.value, ids))
-    wrong = np.flatnonzero(~((scores >= 0) & (scores <= 1)) & ~empty)
-    if len(wrong):
-        raise RunError(
-            f"the {kind.value} score lies between 0 and 1",
-            case=ids.iloc[wrong[0]],
-            value=column.iloc[wrong[0]],
-            next_step="Give scores after softmax or sigmoid, no percentages and no logits, or leave the cell empty.",
-        )
-    return scores.astype(np.float32)
+    rows = ~((scores >= 0) & (scores <= 1)) & ~empty
+    wrong = WrongCells(
+        rows,
+        column,
+        f"the {kind.value} score lies between 0 and 1",
+        "Give scores after softmax or sigmoid, no percentages and no logits, or leave the cell empty.",
+    )
+    return scores.astype(np.float32), wrong if rows.any() else None
 
 
 def _numbers(text: Text) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -246,17 +279,22 @@ def _truths(text: Text, ids: Text) -> Text:
     return values.by_value(text, canonical.__getitem__)
 
 
-def _failed(cases: pd.DataFrame, reason: Text, ids: Text) -> npt.NDArray[np.bool_]:
-    """The flag quality_fail (n,)."""
-    if "quality_fail" not in cases:
-        return (reason != "").to_numpy()
-    said = values.by_value(_text(cases["quality_fail"], "quality_fail", ids), lambda cell: cell.strip().casefold())
-    odd = np.flatnonzero(~said.isin(("", *_YES, *_NO)))
-    if len(odd):
-        raise RunError(
-            "quality_fail is yes or no (also true, false, 1, 0, or empty for no)",
-            case=ids.iloc[odd[0]],
-            value=said.iloc[odd[0]],
-            next_step="Write yes where the picture failed its quality check, else no.",
-        )
-    return (said.isin(_YES) | ((said == "") & (reason != ""))).to_numpy()
+def _failed(table: pd.DataFrame, ids: Text) -> tuple[npt.NDArray[np.bool_], WrongCells | None]:
+    """The flag quality_fail (n,), and those that say neither yes nor no."""
+
+    def text(name: str) -> Text:
+        column = table[name].reset_index(drop=True) if name in table else pd.Series("", index=ids.index, dtype="str")
+        return _text(column, name, ids)
+
+    reason = values.tidy(text("quality_reason"))
+    if "quality_fail" not in table:
+        return (reason != "").to_numpy(), None
+    said = values.by_value(text("quality_fail"), lambda cell: cell.strip().casefold())
+    rows = ~said.isin(("", *_YES, *_NO)).to_numpy()
+    wrong = WrongCells(
+        rows,
+        said,
+        "quality_fail is yes or no (also true, false, 1, 0, or empty for no)",
+        "Write yes where the picture failed its quality check, else no.",
+    )
+    return (said.isin(_YES) | ((said == "") & (reason != ""))).to_numpy(), wrong if rows.any() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +19,12 @@ from derm_kit.cases import values
 from derm_kit.cases.cohort import id_faults
 from derm_kit.cases.tables import read_table
 from derm_kit.model.run import CASES_FILE, MOST_ROWS, ScoreRun, read_run
-from derm_kit.model.run_tables import run_columns, sound_meta
+from derm_kit.model.run_tables import run_columns, sound_meta, wrong_cells
 from derm_kit.surveillance.case_tables import CATEGORIES, MOMENTS, SCHEMA, SCORES, WORDS, read_at_once
 from derm_kit.surveillance.feed import FeedError
 from derm_kit.surveillance.moments import Moments, as_text, read_moments
-from derm_kit.surveillance.oddities import Oddities
-from derm_kit.surveillance.service_words import as_recorded, filled_in
+from derm_kit.surveillance.oddities import Oddities, found
+from derm_kit.surveillance.service_words import Recorded, as_recorded, filled_in, not_understood
 from derm_kit.triage.definition import TriagePolicy
 
 _PLACES: Final = ("site", "device", "product")
@@ -46,8 +47,9 @@ def read_cases(
 ) -> tuple[pa.Table, pd.DataFrame | None]:
     """The rows of a delivery as a table of `case_tables.SCHEMA`, in their order, and its features where it has some.
 
-    A row without a sound id or without a time of its image is set aside. Raises DermKitError where the delivery as a
-    whole cannot be read, or what was suspected is neither recorded nor to be had from `policy`.
+    A row without a sound id or a time of its image, with a score that is none or a word that nobody knows, is set
+    aside. Raises DermKitError where the delivery as a whole cannot be read, or what was suspected is neither recorded
+    nor to be had from `policy`.
     """
     quick = read_at_once(path) if path.suffix.lower() == ".parquet" and path.is_file() else None
     if quick is not None:
@@ -64,19 +66,19 @@ def read_cases(
         )
     named = run_columns(opened.table.drop(columns=[service[key] for key in recorded]), delivery)
     named["case_id"] = values.trimmed(as_text(named["case_id"]))
+    _tell_of_truth(named, delivery, oddities)
+    said = _decided(recorded, len(named))
     moments: dict[str, Moments] = {key: read_moments(recorded[key], timezone) for key in MOMENTS if key in recorded}
-    kept = _kept(named, moments["imaged_at"], recorded["imaged_at"], delivery, oddities)
+    written = {key: as_text(column.reset_index(drop=True)) for key, column in recorded.items()}
+    kept = _kept(named.assign(**written), moments["imaged_at"], said, delivery, oddities)
     moments = {key: moment.where(kept) for key, moment in moments.items()}
-    recorded = {key: column.reset_index(drop=True)[kept].reset_index(drop=True) for key, column in recorded.items()}
-    run = _run(named[kept].reset_index(drop=True), opened.meta, delivery)
+    places: dict[str, pd.Series[str]] = {
+        key: written[key][kept].reset_index(drop=True) for key in _PLACES if key in written
+    }
+    run = _run(named[kept].drop(columns="truth", errors="ignore").reset_index(drop=True), opened.meta, delivery)
     _tell_of_moments(moments, run, delivery, timezone, oddities)
-    if (run.cases["truth"] != "").any():
-        oddities.tell(
-            f"{delivery} has truth for {{n:,}} cases beside the scores. It is not counted: only outcomes with the time "
-            "and the way they became known are.",
-            run.cases["case_id"][run.cases["truth"] != ""],
-        )
-    return _in_columns(run, moments, recorded, policy, delivery, oddities), opened.features
+    decided = filled_in(run, said.where(kept), policy, delivery, oddities)
+    return _in_columns(run, moments, places, decided), opened.features
 
 
 def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
@@ -128,24 +130,61 @@ def read_text(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
     return table.frame.set_axis(list(table.header), axis=1)
 
 
+def _tell_of_truth(named: pd.DataFrame, delivery: str, oddities: Oddities) -> None:
+    if "truth" not in named:
+        return
+    known = values.tidy(as_text(named["truth"].reset_index(drop=True))) != ""
+    oddities.tell(
+        f"{delivery} has truth for {{n:,}} cases beside the scores. It is not counted: only outcomes with the time "
+        "and the way they became known are.",
+        named["case_id"][known.to_numpy()],
+    )
+
+
+def _decided(recorded: dict[str, pd.Series[Any]], n: int) -> Recorded:
+    """What was recorded as suspected and as disposition, "" where nothing was."""
+    empty = pd.Series("", index=range(n), dtype="str")
+    said = [
+        values.trimmed(as_text(recorded[name].reset_index(drop=True))) if name in recorded else empty
+        for name in _DECIDED
+    ]
+    return as_recorded(said[0], said[1])
+
+
 def _kept(
-    named: pd.DataFrame, imaged: Moments, said: pd.Series[Any], delivery: str, oddities: Oddities
+    rows: pd.DataFrame, imaged: Moments, said: Recorded, delivery: str, oddities: Oddities
 ) -> npt.NDArray[np.bool_]:
-    """Rows (n,) with a sound id and a time of their image; the others are set aside."""
-    rows = named.assign(imaged_at=as_text(said.reset_index(drop=True)).to_numpy())
-    faults = id_faults(named["case_id"])
+    """Rows (n,) that can be read; the others are set aside, each with the first rule that it breaks."""
+    kept = np.ones(len(rows), np.bool_)
+    for wrong, rule, next_step in _broken(rows, imaged, said):
+        bad = wrong & kept
+        oddities.set_aside(rows, bad, delivery=delivery, what="case", rule=rule, next_step=next_step)
+        kept &= ~bad
+    if not kept.any():
+        raise FeedError(
+            "of a delivery of cases at least one row can be taken",
+            case=delivery,
+            value=f"{len(rows):,} set aside, the last by the rule that {oddities.aside[-1]['rule'].iloc[0]}",
+            next_step="Mend it and deliver it again.",
+        )
+    return kept
+
+
+def _broken(rows: pd.DataFrame, imaged: Moments, said: Recorded) -> Iterator[tuple[npt.NDArray[np.bool_], str, str]]:
+    """Rows (n,) that break a rule, the rule and the next step."""
+    faults = id_faults(rows["case_id"])
     for rule in faults[faults != ""].unique():
-        oddities.set_aside(
-            rows, (faults == rule).to_numpy(), delivery=delivery, what="case", rule=rule,
-            next_step="Give it a sound id of its own in the delivery.",
-        )  # fmt: skip
-    timeless = imaged.utc.isna().to_numpy() & (faults == "").to_numpy()
-    oddities.set_aside(
-        rows, timeless, delivery=delivery, what="case",
-        rule="a case says when it was imaged, as ISO 8601: 2026-03-05T14:30:00+00:00",
-        next_step="Mend its imaged_at in the delivery.",
-    )  # fmt: skip
-    return np.asarray(~timeless & (faults == "").to_numpy(), np.bool_)
+        yield (faults == rule).to_numpy(), rule, "Give it a sound id of its own in the delivery."
+    yield (
+        imaged.utc.isna().to_numpy(),
+        "a case says when it was imaged, as ISO 8601: 2026-03-05T14:30:00+00:00",
+        "Mend its imaged_at in the delivery.",
+    )
+    for cells in wrong_cells(rows):
+        yield cells.rows, cells.rule, f"{cells.next_step} ({found(cells.said[cells.rows])})"
+    for name, unknown, rule in not_understood(said):
+        words = found(rows[name][unknown]) if unknown.any() else ""
+        yield unknown, rule, f"Write {name} in these words, or leave it empty for a policy to fill ({words})."
 
 
 def _run(named: pd.DataFrame, meta: dict[str, Any], delivery: str) -> ScoreRun:
@@ -190,34 +229,23 @@ def tell_of_clock(moments: Moments, ids: pd.Series[str], where: str, timezone: s
 def _in_columns(
     run: ScoreRun,
     moments: dict[str, Moments],
-    recorded: dict[str, pd.Series[Any]],
-    policy: TriagePolicy | None,
-    delivery: str,
-    oddities: Oddities,
+    places: dict[str, pd.Series[str]],
+    decided: tuple[pd.Series[str], pd.Series[str]],
 ) -> pa.Table:
     n, cases = len(run), run.cases
     empty = pd.Series("", index=range(n), dtype="str")
-    words = {name: values.tidy(as_text(column)) for name, column in recorded.items() if name in _PLACES}
-    said = {name: values.trimmed(as_text(recorded[name])) if name in recorded else empty for name in _DECIDED}
-    suspected, disposition = filled_in(
-        run,
-        as_recorded(said["suspected"], said["disposition"], run, delivery),
-        policy,
-        delivery,
-        oddities,
-    )
+    words = {name: values.tidy(column) for name, column in places.items()}
     product = words.get("product", empty)
     sex = values.sexes(values.tidy(as_text(cases["sex"]))) if "sex" in cases else empty
-    decided = moments["decided_at"].utc if "decided_at" in moments else pd.Series(pd.NaT, index=range(n))
     made: dict[str, pd.Series[Any]] = {
         "case_id": run.scores["case_id"],
         "product": product.mask(product == "", run.model_hash),
         "site": words.get("site", empty),
         "device": words.get("device", empty),
         "imaged_at": moments["imaged_at"].utc,
-        "decided_at": decided,
-        "suspected": suspected,
-        "disposition": disposition,
+        "decided_at": moments["decided_at"].utc if "decided_at" in moments else pd.Series(pd.NaT, index=range(n)),
+        "suspected": decided[0],
+        "disposition": decided[1],
         **{name: run.scores[name] for name in SCORES},
         "quality_fail": cases["quality_fail"],
         "quality_reason": cases["quality_reason"],

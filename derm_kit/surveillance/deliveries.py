@@ -27,9 +27,9 @@ from derm_kit.surveillance.delivery_files import (
 from derm_kit.surveillance.feed import Feed, FeedError
 from derm_kit.surveillance.feed_remarks import tell_of_cases
 from derm_kit.surveillance.feed_writing import write_feed
-from derm_kit.surveillance.moments import TIMEZONE, require_timezone
+from derm_kit.surveillance.moments import TIMEZONE, micros, require_timezone
 from derm_kit.surveillance.oddities import Oddities
-from derm_kit.surveillance.outcome_deliveries import against_cases, micros, no_outcomes, read_outcomes, together
+from derm_kit.surveillance.outcome_deliveries import against_cases, no_outcomes, read_outcomes, together
 from derm_kit.triage.definition import TriagePolicy
 
 __all__ = ["read_feed", "write_feed"]

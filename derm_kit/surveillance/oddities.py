@@ -86,6 +86,12 @@ class Oddities:
         return pd.concat(self.aside, ignore_index=True) if self.aside else nothing_set_aside()
 
 
+def found(column: pd.Series[Any]) -> str:
+    """The first few of the words in a column that nobody could read, for a remark."""
+    words = [repr(printable(text)) for text in column.unique()[:3]]
+    return f"found: {', '.join(words)}" if words else "empty"
+
+
 def _content(row: dict[Any, Any]) -> str:
     return "; ".join(
         f"{name}={printable(value)}" for name, value in row.items() if value is not None and value == value

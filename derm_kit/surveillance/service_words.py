@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.cases import values
@@ -42,29 +44,30 @@ class Recorded:
     suspected: pd.Series[str]
     disposition: pd.Series[str]
 
+    def where(self, kept: npt.NDArray[np.bool_]) -> Recorded:
+        """Those of the cases that are kept (n,)."""
+        return Recorded(*(said[kept].reset_index(drop=True) for said in (self.suspected, self.disposition)))
 
-def as_recorded(suspected: pd.Series[str], disposition: pd.Series[str], run: ScoreRun, delivery: str) -> Recorded:
-    """Suspected types and dispositions (n,) in our words. Raises FeedError with the first that is not understood.
+
+def as_recorded(suspected: pd.Series[str], disposition: pd.Series[str]) -> Recorded:
+    """Suspected types and dispositions (n,) in our words; what is not understood as `not_understood` finds it.
 
     Cells come untidied: "none" is something said of a suspected type.
     """
-    read = (
+    return Recorded(
         values.by_value(suspected, _read_suspected),
         values.by_value(disposition, partial(_read, _DISPOSITIONS)),
     )
-    for name, said, made, known in (
-        ("suspected", suspected, read[0], SUSPECTED),
-        ("disposition", disposition, read[1], tuple(Disposition)),
+
+
+def not_understood(recorded: Recorded) -> Iterator[tuple[str, npt.NDArray[np.bool_], str]]:
+    """A column's name, its cases (n,) whose word nobody knows, and the rule, a column at a time."""
+    for name, said, known in (
+        ("suspected", recorded.suspected, SUSPECTED),
+        ("disposition", recorded.disposition, tuple(Disposition)),
     ):
-        odd = np.flatnonzero(made == _NOBODY_SAYS)
-        if len(odd):
-            raise FeedError(
-                f"{name} as recorded in service is one of: {', '.join(known)}",
-                case=f"{delivery}, {run.scores['case_id'].iloc[odd[0]]}",
-                value=said.iloc[odd[0]],
-                next_step=f"Write the column {name} in these words, or leave it empty for a policy to fill.",
-            )
-    return Recorded(*read)
+        rule = f"{name} as recorded in service is one of: {', '.join(known)}"
+        yield name, (said == _NOBODY_SAYS).to_numpy(np.bool_), rule
 
 
 def filled_in(
