@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from datetime import date
 from functools import cache
@@ -36,7 +34,6 @@ from derm_kit.surveillance.scenario_service import Service
 from derm_kit.surveillance.scenarios import Scenario, planted_feed
 from tests.records.places import PASSPHRASE
 from tests.records.proposals import REASON, Staff, a_change, a_release, default, moved, run, staff, tuned
-from tests.records.terminal import COMMAND
 from tests.test_safety_case import figure, missing, read, table_of
 
 DAY = date(2026, 12, 1)
@@ -198,22 +195,6 @@ def test_a_feed_s_hash_tells_one_changed_cell():
     assert table_hash(other) != table_hash(cases)
     assert table_hash(cases.iloc[::-1]) != table_hash(cases)
     assert table_hash(pd.DataFrame({"a": []})) != table_hash(pd.DataFrame({"b": []}))
-
-
-def test_two_processes_with_other_hash_seeds_write_the_same_monitoring_report(tmp_path: Path):
-    write_feed(feed(), tmp_path / "feed")
-    written = []
-    for hash_seed in ("1", "4242"):
-        files = [tmp_path / f"{hash_seed}.{suffix}" for suffix in ("html", "docx", "json")]
-        options = [word for file in files for word in ("--out", str(file))]
-        environment = {"PYTHONHASHSEED": hash_seed, "DERM_KIT_WORKSPACE": str(tmp_path / "nowhere")}
-        done = subprocess.run(
-            [COMMAND, "report", "monitoring", "feed", *options, "--as-of", "2028-02-01"], env=os.environ | environment,
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-2000:]
-        written.append([file.read_bytes() for file in files])
-    assert written[0] == written[1]
 
 
 # The command
