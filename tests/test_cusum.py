@@ -15,7 +15,7 @@ from derm_kit.errors import DermKitError
 from derm_kit.surveillance import cusum
 from derm_kit.surveillance.chart import Chart, follow, lattice_step, log_likelihood_weights, odds_ratio_of, shifted
 from derm_kit.surveillance.cusum import MELANOMA_MISSED, MELANOMA_MISSED_CHANGED, design, thinned
-from derm_kit.surveillance.run_lengths import exact, exact_mean, simulated, verified_a_month
+from derm_kit.surveillance.run_lengths import exact, exact_mean, simulated
 
 MIX = np.array([0.05, 0.2, 0.45, 0.7])
 SHARES = np.array([0.4, 0.3, 0.2, 0.1])
@@ -260,15 +260,11 @@ def test_the_same_seed_draws_the_same_charts():
     assert simulated(chart, 0.05, seed=3, runs=50) != simulated(chart, 0.05, seed=4, runs=50)
 
 
-def test_months_follow_from_the_melanomas_that_are_verified_whatever_the_model_said():
-    a_month = verified_a_month(melanomas_a_month=8, share_verified=0.25)
-    assert a_month == 2
+def test_months_follow_from_the_cases_a_month():
     found = exact(design(1_000), 0.05)
-    months = found.in_months(a_month)
+    months = found.in_months(2)
     assert (months.mean, months.median, months.p90) == (found.mean / 2, found.median / 2, found.p90 / 2)
     assert math.isnan(found.in_months(0).mean)
-    with pytest.raises(DermKitError, match="cannot be seen here"):
-        verified_a_month(8, 0)
 
 
 # Thinning

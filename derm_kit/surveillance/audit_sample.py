@@ -15,7 +15,7 @@ from derm_kit.surveillance.cusum import design
 from derm_kit.surveillance.feed import Feed, Way
 from derm_kit.surveillance.known_outcomes import standing
 from derm_kit.surveillance.run_lengths import RunLength, exact
-from derm_kit.triage.proportions import clopper_pearson, zero_miss_sample_size
+from derm_kit.triage.proportions import zero_miss_sample_size
 
 BEFORE_PROB, AFTER_PROB = 0.95, 0.88
 WITHIN_MONTHS: Final = 12.0
@@ -55,6 +55,13 @@ class AuditPlan:
     def sentences(self) -> tuple[str, ...]:
         """The plan in words for a clinician."""
         drop = f"a fall of {self.cancer} sensitivity from {100 * self.before_prob:g}% to {100 * self.after_prob:g}%"
+        target = 100 * self.before_prob
+        without_a_miss = cases_without_a_miss(self.before_prob)
+        once = (
+            f"{without_a_miss:,} verified {self.cancer}, none of them missed, show a sensitivity of at least "
+            f"{target:g}% (95% confidence): about {math.ceil(without_a_miss / self.prevalence_prob):,} cases drawn at "
+            "random in all."
+        )
         times = (
             f"found after {self.found.median:,.0f} months in half of all runs and after {self.found.p90:,.0f} in nine "
             f"of ten; without any change the chart alarms every {self.false_alarm.mean:,.0f} months on average."
@@ -67,6 +74,7 @@ class AuditPlan:
                 f"With every case verified it is {times}",
                 "Pool sites that share the product and the policy, or accept a later alarm and say so in the safety "
                 "case.",
+                once,
             )
         return (
             f"Draw {self.cases_a_month:,} of {self.volume_a_month:,.0f} cases a month at random "
@@ -75,6 +83,7 @@ class AuditPlan:
             f"{self.cancers_a_month:,.1f} a month are {self.cancer}.",
             f"With it, {drop} is seen in time: it is {times}",
             "Most services verify cases that were flagged anyway: what is added is work on those that were not.",
+            once,
         )
 
 
@@ -116,39 +125,6 @@ def plan_audit_sample(
 def cases_without_a_miss(target_prob: float, *, level: float = 0.95) -> int:
     """Verified cancers, none of them missed, that show a sensitivity of at least `target_prob` (one-sided bound)."""
     return zero_miss_sample_size(target_prob, level=level)
-
-
-def discharged_to_verify(missed_per_1000: float, *, level: float = 0.95) -> int:
-    """Discharged cases to verify, with no cancer among them, that show at most so many missed per 1,000 discharged.
-
-    Exact, one-sided; close to the rule of three, 3,000 / `missed_per_1000` (Hanley and Lippman-Hand, JAMA 249 (1983)
-    1743). Raises DermKitError unless above 0 and below 1,000.
-    """
-    _require(
-        0 < missed_per_1000 < 1000, "cancers missed per 1,000 discharged lie between 0 and 1,000", missed_per_1000,
-        "Give, say, 3.",
-    )  # fmt: skip
-    return zero_miss_sample_size(1 - missed_per_1000 / 1000, level=level)
-
-
-def missed_per_1000(missed: int, verified: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Cancers per 1,000 of the discharged cases that were `verified` at random, and the exact one-sided upper bound.
-
-    NaN where none was verified. Raises DermKitError unless 0 <= missed <= verified.
-    """
-    _, high = clopper_pearson(missed, verified, level=2 * level - 1)
-    return (1000 * missed / verified if verified else math.nan), 1000 * float(high)
-
-
-def zero_miss_sentences(prevalence_prob: float, targets: tuple[float, ...] = (0.9, 0.95, 0.98)) -> tuple[str, ...]:
-    """What a sample without a miss shows, and how many cases it takes at this prevalence, for a clinician."""
-    _require(0 < prevalence_prob < 1, "a prevalence lies between 0 and 1", prevalence_prob, "Give, say, 0.03.")
-    return tuple(
-        f"To show a sensitivity of at least {100 * target:g}%: {cases_without_a_miss(target)} verified cancers, none "
-        f"of them missed. At {100 * prevalence_prob:g}% of cases that takes about "
-        f"{math.ceil(cases_without_a_miss(target) / prevalence_prob):,} cases drawn at random."
-        for target in targets
-    )
 
 
 def audit_sample_for(feed: Feed, cancer: LesionType = LesionType.MELANOMA) -> tuple[AuditPlan | None, str]:

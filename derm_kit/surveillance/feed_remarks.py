@@ -8,8 +8,6 @@ import pandas as pd
 from derm_kit.surveillance.oddities import Oddities
 from derm_kit.surveillance.periods import Periods
 
-FEW_SITES = 2
-
 
 def tell_of_cases(cases: pd.DataFrame, timezone: str, oddities: Oddities) -> None:
     """Tell what is odd about the cases of a feed (N rows in order of time) together."""

@@ -47,20 +47,6 @@ class RunLength:
         return RunLength(*figures, self.how, self.runs, self.standard_error * per_case)
 
 
-def verified_a_month(melanomas_a_month: float, share_verified: float) -> float:
-    """Melanomas a month that a chart of sensitivity sees: those verified whatever the model said.
-
-    Raises DermKitError unless there are some and the share lies above 0 and up to 1.
-    """
-    if not (melanomas_a_month > 0 and 0 < share_verified <= 1):
-        raise DermKitError(
-            "a chart needs melanomas, and a share of them verified whatever the model said",
-            value=f"{melanomas_a_month} a month, share {share_verified}",
-            next_step="Without such a share missed cancers cannot be seen here: plan an audit sample.",
-        )
-    return melanomas_a_month * share_verified
-
-
 def exact(
     chart: Chart, expected: npt.ArrayLike, *, shares: npt.ArrayLike = 1.0, actual_odds_ratio: float = 1.0
 ) -> RunLength:
