@@ -115,3 +115,10 @@ def test_a_feed_is_sized_on_its_own_volume_and_on_cases_drawn_at_random():
     plan, basis = audit_sample_for(dataclasses.replace(feed, outcomes=biopsies.head(0)))
     assert plan is None
     assert "cannot be sized" in basis
+    one = drawn[drawn["truth"] == "melanoma"].head(1)
+    plan, basis = audit_sample_for(dataclasses.replace(feed, outcomes=one.reset_index(drop=True)))
+    assert plan is not None and plan.prevalence_prob == 1 / len(feed.cases)
+    assert "known by any way" in basis
+    alone = feed.cases[feed.cases["case_id"].isin(one["case_id"])].reset_index(drop=True)
+    plan, basis = audit_sample_for(dataclasses.replace(feed, cases=alone, outcomes=one.reset_index(drop=True)))
+    assert (plan, basis) == (None, "Each of 1 cases was melanoma: an audit sample cannot be sized on so few.")

@@ -270,6 +270,8 @@ def test_one_bad_cell_costs_its_row_and_no_other(folder: Folder):
         "a7,2026-03-05T10:00:00Z,Leeds,none,the moon,9,no,",
         f"{case('a8')},no,jabberwocky",
         "a9,2026-03-05T10:00:00Z,Leeds,none,discharge,,no,",
+        f"{case('future', '2027-03-05T10:00:00Z')},no,",
+        f"{case('a1', site='York')},no,",
         header=head,
     )
     feed = folder.read()
@@ -280,7 +282,9 @@ def test_one_bad_cell_costs_its_row_and_no_other(folder: Folder):
     assert told(feed, "(found: 'a witch')") == (1, ("a6",))
     assert told(feed, "has truth for 2 cases")
     aside = feed.set_aside.set_index("case_id")
-    assert aside["row"].to_dict() == {"a2": 2, "a3": 3, "a4": 4, "a7": 7, "a5": 5, "a6": 6}
+    assert aside["row"].to_dict() == {
+        "a2": 2, "a3": 3, "a4": 4, "a7": 7, "a5": 5, "a6": 6, "future": 10, "a1": 11,
+    }  # fmt: skip
     assert "the moon" in aside.loc["a7", "content"]
     assert "87.5" in aside.loc["a2", "content"]
 

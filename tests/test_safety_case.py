@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from derm_kit.errors import DermKitError
 from derm_kit.lesions import FLAGGED
 from derm_kit.model.card import default_model, load_card
 from derm_kit.records import hazards
+from derm_kit.records.change_record_report import change_record
 from derm_kit.records.document_template import MISSING, Template
 from derm_kit.records.hazard_content import HazardContent
 from derm_kit.records.hazard_import import seed
@@ -34,7 +36,7 @@ from derm_kit.records.risk_matrix import Likelihood, Severity
 from derm_kit.records.run_of_tests import TestRun
 from derm_kit.records.safety_case import Evidence, safety_case
 from tests.records.places import PASSPHRASE
-from tests.records.proposals import Staff, a_release, default, run, staff, tuned
+from tests.records.proposals import Staff, a_change, a_release, default, run, staff, tuned
 from tests.test_report import HARMLESS, Read, word_tables
 
 DAY = date(2026, 12, 1)
@@ -79,10 +81,15 @@ def figure(document: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def missing(document: dict[str, Any]) -> list[str]:
+def lacking(document: dict[str, Any]) -> list[list[str]]:
     first = document["sections"][0]
     assert first["title"] == f"1. {MISSING}"
-    return [row[0] for row in first["blocks"][0]["rows"]]
+    rows: list[list[str]] = first["blocks"][0]["rows"]
+    return rows
+
+
+def missing(document: dict[str, Any]) -> list[str]:
+    return [row[0] for row in lacking(document)]
 
 
 # Figures, by another way
@@ -186,6 +193,37 @@ def test_seed_hazards_are_named_as_drafts_and_proposed_only(register: Register, 
         assert "DCB0129 3.3.2" in text
     assert "A hazard log" not in lacking
     assert "A clinical safety officer" not in lacking
+
+
+def test_the_audit_log_is_checked_before_an_approval_is_quoted(
+    tmp_path: Path, register: Register, people: Staff, evidence: Evidence
+):
+    approved(register, people)
+    sound = Registered.of(register)
+    document = read(safety_case(sound, evidence, DAY))
+    assert f"checked for this report, {register.head().count} entries: it verifies" in json.dumps(document)
+    assert "the audit log does not verify" not in json.dumps(document)
+    assert "audit log" not in json.dumps(document["sections"][0])
+    with sqlite3.connect(tmp_path / "workspace" / "register.sqlite") as database:
+        for what in ("update", "delete"):
+            database.execute(f"DROP TRIGGER IF EXISTS hazard_approvals_no_{what}")
+        database.execute("UPDATE hazard_approvals SET reason = 'It was all quite safe.'")
+    changed = Registered.of(register)
+    for made in (
+        safety_case(changed, evidence, DAY),
+        hazard_log(changed, DAY),
+        change_record(register, a_change(register, people).id, DAY),
+    ):
+        first = lacking(read(made))[0]
+        assert first[0] == "An audit log that verifies"
+        assert "hazard_approvals/" in first[1] and "is not what entry" in first[1]
+        assert "derm-kit audit verify" in first[2]
+    for made in (safety_case(changed, evidence, DAY), hazard_log(changed, DAY)):
+        assert "it does NOT verify" in json.dumps(read(made))
+        assert "No statement on residual risk can be made: the audit log does not verify." in json.dumps(read(made))
+    skipped = Registered.of(register, checked_up_to=3)
+    assert skipped.unsound is None
+    assert lacking(read(hazard_log(skipped, DAY)))[0][0] == "A check of the audit log"
 
 
 def test_the_matrix_places_each_hazard_in_its_cell_and_no_risk_is_a_product(register: Register, people: Staff):

@@ -8,6 +8,7 @@ import html
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -195,6 +196,24 @@ def test_what_is_missing_is_the_list_of_the_safety_case_each_with_its_place(
         assert one.what in read(panel.missing.listed.value)
         assert place.html in panel.missing.listed.value
     assert "not a medical device" in read(panel.missing.words.value)
+
+
+def test_a_log_that_does_not_verify_is_told_first_and_a_long_one_is_left_to_the_report(
+    register: Register, people: Staff, panel: SafetyPanel, machine: Path, monkeypatch: pytest.MonkeyPatch
+):
+    a_hazard(register, people)
+    panel.refresh()
+    assert "audit log" not in " ".join(one.what for one in panel.missing.found)
+    with sqlite3.connect(machine / "workspace" / "register.sqlite") as database:
+        database.execute("DROP TRIGGER IF EXISTS hazards_no_update")
+        database.execute("UPDATE hazards SET at = '2020-01-01T00:00:00+00:00'")
+    panel.refresh()
+    assert panel.missing.found[0].what == "An audit log that verifies"
+    assert "hazards/" in panel.missing.found[0].follows
+    monkeypatch.setattr("derm_kit.panels.safety.CHECKED_AT_ONCE", 1)
+    panel.refresh()
+    assert panel.missing.found[0].what == "A check of the audit log"
+    assert "Reports: each checks it as it is made" in read(panel.missing.listed.value)
 
 
 def test_every_place_leads_to_a_part_of_this_page_or_to_a_page_that_is_there():
@@ -442,6 +461,18 @@ def test_several_broken_fields_are_told_at_once_and_mending_them_stores(
     assert list(told(edit)) == ["causes", "initial_severity", "next_review"]
     write(edit, people.author, causes="blur", initial_severity="major", next_review=LATER)
     assert hazards.find(register, "H-001").content.causes == ("blur",)
+
+
+def test_rules_between_fields_and_those_of_the_log_are_told_at_once_each_beside_its_field(
+    register: Register, people: Staff, panel: SafetyPanel
+):
+    edit = opened(panel, a_hazard(register, people))
+    write(
+        edit, people.author, status="closed", residual_likelihood="very high", owner="Bo Officer", leads_to="H-404",
+        evidence="test: tests/test_nothing.py::test_none\nrelease: 99", next_review="32/13/2026",
+    )  # fmt: skip
+    assert set(told(edit)) == {"status", "residual_reason", "owner", "leads_to", "evidence", "next_review"}
+    assert told(edit)["evidence"].count("Not yet") == 2
 
 
 def test_the_risk_of_what_is_chosen_is_said_at_once(register: Register, people: Staff, panel: SafetyPanel):

@@ -19,7 +19,7 @@ from derm_kit.panels.parts import Panel, guarded, notice_html, page, section
 from derm_kit.panels.safety_incidents import IncidentsPart
 from derm_kit.panels.safety_map import MapPart
 from derm_kit.panels.safety_missing import MissingPart
-from derm_kit.panels.safety_register import registered
+from derm_kit.panels.safety_register import CHECKED_AT_ONCE, registered
 from derm_kit.panels.safety_reports import ReportsPart
 from derm_kit.panels.safety_setting import TITLES, Looking, Tab
 from derm_kit.panels.safety_widgets import Tabs
@@ -62,7 +62,7 @@ class SafetyPanel(Panel):
     @guarded
     def look(self, looking: Looking) -> None:
         """Show this, as the register has it now."""
-        known = self._read()
+        known = self._read(looking.tab)
         before, self.looking = self.looking, looking
         on = _today()
         for tab, part in self.parts.items():
@@ -89,11 +89,11 @@ class SafetyPanel(Panel):
         """The same, as the register has it now."""
         self.look(self.looking)
 
-    def _read(self) -> Registered:
+    def _read(self, tab: Tab) -> Registered:
         """What the register says; where it cannot be read that is told, and the page shows what needs none."""
         self.notice.value = ""
         try:
-            return registered()
+            return registered(CHECKED_AT_ONCE if tab is Tab.MISSING else 0)
         except DermKitError as error:
             self.notice.value = notice_html("warning", str(error), "So the page shows no register.")
             return Registered()

@@ -38,6 +38,8 @@ THRESHOLDS = Place("Page 03, thresholds", TUNING)
 PLACES = (
     ("A register as it stood", Place("Reports: choose a later day", Looking(Tab.REPORTS).href())),
     ("A register", TERMINAL),
+    ("An audit log that verifies", TERMINAL),
+    ("A check of the audit log", Place("Reports: each checks it as it is made", Looking(Tab.REPORTS).href())),
     ("A clinical safety officer", TERMINAL),
     ("A hazard log", Place("Hazard log: begin it", LOG.href())),
     ("Control of a residual risk of 4 or 5", _log("those with a residual risk of 4 or 5", Show.GRAVE)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from html import escape
 
@@ -18,12 +19,16 @@ NO_REGISTER = (
 )
 
 
-def registered() -> Registered:
+CHECKED_AT_ONCE = 1_000
+"""Entries of an audit log that are checked while a page opens; a report checks all there are."""
+
+
+def registered(checked_up_to: float = math.inf) -> Registered:
     """The register of this machine as the reports read it, empty where there is none. Raises RecordError."""
     if not is_register_here():
         return Registered()
     with Register.open(make=False) as register:
-        return Registered.of(register)
+        return Registered.of(register, checked_up_to=checked_up_to)
 
 
 def names(known: Registered) -> Mapping[str, str]:

@@ -22,7 +22,7 @@ from derm_kit.records.register import Register
 from derm_kit.records.release import Release
 from derm_kit.records.report import Document
 from derm_kit.records.report_inputs import Registered, in_words
-from derm_kit.records.safety_case_missing import of_date
+from derm_kit.records.safety_case_missing import of_audit_log, of_date
 from derm_kit.triage.proposal import run_hash
 
 TEMPLATE = "change_record"
@@ -75,7 +75,7 @@ def _given(found: Change, history: list[Entry], known: Registered, as_of: date, 
             "dispositions_source": proposal.new_policy.dispositions_source,
         },
         tables=tables_of(report, history, known),
-        missing=(*_missing(found, known, reproduced), *of_date(known, as_of)),
+        missing=(*of_audit_log(known), *_missing(found, known, reproduced), *of_date(known, as_of)),
         sources=tuple(_sources(found, known)),
     )  # fmt: skip
 

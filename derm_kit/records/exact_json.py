@@ -9,7 +9,7 @@ from typing import Any
 
 from derm_kit.errors import PolicyError, printable
 
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 
 
 def canonical(value: object) -> str:
@@ -46,10 +46,11 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
 
 def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object as a dict; of two fields of one name the last would win unseen."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} stands there twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name} stands there twice")
+        found[name] = value
     return found
 
 

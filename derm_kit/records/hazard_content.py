@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from derm_kit.records.exact_json import canonical, sha256
-from derm_kit.records.hazard_rules import Broken, Status, broken_rules
+from derm_kit.records.hazard_rules import Broken, Status, broken_rules, together
 from derm_kit.records.risk_matrix import Likelihood, Risk, Severity, risk
 
+Held = TypeVar("Held", bound="HazardFields")
 LONGEST_LINE, LONGEST_TEXT, MOST_LINES = 2_000, 20_000, 200
 PROPOSED = "Proposed, to be confirmed by your clinical safety officer."
 """How the basis of a judgement begins that nobody here has made yet: such a version is never approved."""
@@ -82,8 +83,8 @@ class NewControls(_Part):
         return any((self.design, self.test, self.training, self.process))
 
 
-class HazardContent(_Part):
-    """One version of a hazard. Lists hold one line an item; the risks follow from the matrix and are not stored.
+class HazardFields(_Part):
+    """The fields of a hazard, each sound alone. Lists hold one line an item; the risks follow from the matrix.
 
     The initial risk is that with the existing controls, the residual one that with the new controls as well. `basis`
     says what the judgements of likelihood and severity rest on; `leads_to` names hazards that this one can lead to;
@@ -133,6 +134,10 @@ class HazardContent(_Part):
             f"{self.residual_likelihood} x {self.residual_severity}: risk {found.in_words()}" if found else "not judged"
         )
 
+
+class HazardContent(HazardFields):
+    """One version of a hazard: its fields, between which the rules hold."""
+
     @property
     def proposed(self) -> bool:
         """Whether its judgements are those that derm-kit ships, which nobody here has made."""
@@ -155,25 +160,46 @@ class HazardContent(_Part):
         return self
 
 
-def problems(raw: Mapping[str, Any]) -> list[Broken]:
-    """Everything that keeps `raw`, as JSON holds it, from being a content."""
+def fields_of(raw: Mapping[str, Any]) -> HazardFields | None:
+    """The fields that `raw` holds, as JSON holds them, one that is not sound with anything in its place.
+
+    None where that is a field that some rule looks at.
+    """
     try:
-        _validated(raw)
+        return _validated(HazardFields, raw)
     except ValidationError as error:
-        return [_broken(found) for found in error.errors(include_url=False)]
-    return []
+        wrong = {str(one["loc"][0]) if one["loc"] else "" for one in error.errors(include_url=False)}
+    if wrong & (_RULED | {""}):
+        return None
+    sound = {name: said for name, said in raw.items() if name not in wrong}
+    return fields_of({name: said for name, said in _ANY.items() if name in wrong} | sound)
+
+
+def problems(raw: Mapping[str, Any]) -> list[Broken]:
+    """Everything that keeps `raw`, as JSON holds it, from being a content: fields first, then rules between them."""
+    found, fields = [], fields_of(raw)
+    try:
+        _validated(HazardFields, raw)
+    except ValidationError as error:
+        found = [_broken(one) for one in error.errors(include_url=False)]
+    return [*found, *(broken_rules(fields) if fields else ())]
 
 
 def content_of(raw: Mapping[str, Any], case: str) -> HazardContent:
-    """The content that `raw` holds, as JSON holds it. Raises RecordError with the first rule that it breaks."""
+    """The content that `raw` holds, as JSON holds it. Raises RecordError with every rule that it breaks."""
     found = problems(raw)
     if found:
-        raise found[0].error(case)
-    return _validated(raw)
+        raise together(found).error(case)
+    return _validated(HazardContent, raw)
 
 
-def _validated(raw: Mapping[str, Any]) -> HazardContent:
-    return HazardContent.model_validate_json(json.dumps(raw))
+def _validated(kind: type[Held], raw: Mapping[str, Any]) -> Held:
+    return kind.model_validate_json(json.dumps(raw))
+
+
+_ANY: dict[str, Any] = {"causes": ["-"], **dict.fromkeys(("name", "description", "effect", "harm", "basis"), "-")}
+"""What a field that no rule looks at may say."""
+_RULED = frozenset(HazardFields.model_fields) - {*_ANY, "existing_controls", "evidence", "next_review"}
 
 
 _IN_WORDS = {
@@ -186,6 +212,9 @@ _IN_WORDS = {
     "json_invalid": "a hazard holds text that a file can hold; half of a surrogate pair is none",
     "string_type": "it is text",
     "tuple_type": "it is a list",
+    **dict.fromkeys(
+        ("date_parsing", "date_from_datetime_parsing"), "a date is written YYYY-MM-DD and stands in the calendar"
+    ),
 }
 
 

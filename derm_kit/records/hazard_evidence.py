@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import derm_kit
-from derm_kit.records.hazard_content import EvidenceKind, EvidenceLink, HazardContent
+from derm_kit.records.hazard_content import EvidenceKind, EvidenceLink, HazardFields
 from derm_kit.records.hazard_rules import UNSTORED, Broken
 from derm_kit.records.tables import PolicyRow
 
@@ -50,14 +50,13 @@ def standing(session: Session, link: EvidenceLink) -> Standing:
             return Standing.UNCHECKED
 
 
-def missing_evidence(session: Session, content: HazardContent) -> Broken | None:
-    """The first piece of evidence that is known not to be there."""
-    for link in content.evidence:
-        if standing(session, link) is Standing.MISSING:
-            return Broken(
-                "evidence", f"{link.kind}: {link.reference}", _RULES[link.kind], f"{UNSTORED} Mend the reference."
-            )
-    return None
+def missing_evidence(session: Session, content: HazardFields) -> list[Broken]:
+    """Every piece of evidence that is known not to be there."""
+    return [
+        Broken("evidence", f"{link.kind}: {link.reference}", _RULES[link.kind], f"{UNSTORED} Mend the reference.")
+        for link in content.evidence
+        if standing(session, link) is Standing.MISSING
+    ]
 
 
 _RULES = {

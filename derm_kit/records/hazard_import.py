@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from derm_kit.errors import RecordError
 from derm_kit.records import hazards
-from derm_kit.records.hazard_content import HAZARD_ID, HazardContent, content_of, problems
+from derm_kit.records.hazard_content import HAZARD_ID, HazardContent, content_of, fields_of, problems
 from derm_kit.records.hazard_evidence import missing_evidence
 from derm_kit.records.hazard_files import Given, given_in
 from derm_kit.records.hazard_links import broken_link
 from derm_kit.records.hazard_names import known_names, somebody_named
-from derm_kit.records.hazard_rules import UNSTORED, Broken
+from derm_kit.records.hazard_rules import UNSTORED, Broken, together
 from derm_kit.records.hazards import Hazard
 from derm_kit.records.register import Register
 
@@ -168,19 +168,19 @@ def _judged(session: Session, one: Given, stored: dict[str, Hazard], names: tupl
     if one.hazard in twice:
         return row.refused(Broken("hazard", one.hazard, "a file holds a hazard once"))
     found = [left_out] if there and (left_out := _left_out(one.raw)) else problems(one.raw)
-    if found:
-        return row.refused(found[0])
-    content = content_of(one.raw, one.hazard)
-    row = replace(row, content=content)
-    same = there if there else next((h for h in stored.values() if not one.hazard and h.content == content), None)
-    if same and same.content == content:
-        return replace(row, hazard=same.id, outcome=Outcome.SAME, seen=same.version)
+    if not found:
+        content = content_of(one.raw, one.hazard)
+        row = replace(row, content=content, outcome=Outcome.CHANGED if there else Outcome.NEW)
+        same = there if there else next((h for h in stored.values() if not one.hazard and h.content == content), None)
+        if same and same.content == content:
+            return replace(row, hazard=same.id, outcome=Outcome.SAME, seen=same.version)
     if there:
-        row = replace(row, outcome=Outcome.CHANGED, seen=there.version)
-        if one.version != there.version:
-            return row.refused(_other_version(one, there))
-    broken = somebody_named(names, content) or missing_evidence(session, content)
-    return row.refused(broken) if broken else row
+        row = replace(row, seen=there.version)
+        found += [_other_version(one, there)] if one.version != there.version else []
+    fields = fields_of(one.raw)
+    if fields:
+        found += [*somebody_named(names, fields), *missing_evidence(session, fields)]
+    return row.refused(together(found)) if found else row
 
 
 def _left_out(raw: dict[str, Any]) -> Broken | None:

@@ -31,6 +31,7 @@ def hazard_log(
         "approved": approved,
         "versions": len(known.versions),
         "incidents": len(known.incidents),
+        "audit_log": known.check,
         "statement": statement(known),
     }
     register = register_source(known.head)

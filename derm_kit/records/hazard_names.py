@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sqlalchemy.orm import Session
 
 from derm_kit.records import people
-from derm_kit.records.hazard_content import HazardContent
+from derm_kit.records.hazard_content import HazardFields
 from derm_kit.records.hazard_rules import UNSTORED, Broken
 
 
@@ -26,9 +26,9 @@ def somebody_in_text(names: Iterable[str], field: str, text: str) -> Broken | No
     return None
 
 
-def somebody_named(names: Iterable[str], content: HazardContent) -> Broken | None:
-    """Whether owner or party of a hazard is a person of the register by name."""
+def somebody_named(names: Iterable[str], content: HazardFields) -> list[Broken]:
+    """Where owner or party of a hazard is a person of the register by name."""
     known = tuple(names)
-    return somebody_in_text(known, "owner", content.owner) or somebody_in_text(
-        known, "transferred_to", content.transferred_to
-    )
+    said = {"owner": content.owner, "transferred_to": content.transferred_to}
+    found = (somebody_in_text(known, field, text) for field, text in said.items())
+    return [one for one in found if one]

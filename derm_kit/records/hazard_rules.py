@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from derm_kit.errors import RecordError
 from derm_kit.records.risk_matrix import Likelihood, Severity
 
 if TYPE_CHECKING:
-    from derm_kit.records.hazard_content import HazardContent
+    from derm_kit.records.hazard_content import HazardFields
 
 UNSTORED = "Nothing was stored."
 
@@ -42,13 +43,22 @@ class Broken:
         return RecordError(self.said, case=case, value=self.value, next_step=self.next_step)
 
 
-def broken_rules(content: HazardContent) -> list[Broken]:
+def together(found: Sequence[Broken]) -> Broken:
+    """Several as one, so that they are mended at once; the only one as it is."""
+    if len(found) == 1:
+        return found[0]
+    said = "; ".join(f"({n}) {one.said} (found: {one.value[:200]})" for n, one in enumerate(found, 1))
+    fields = dict.fromkeys(one.field for one in found if one.field)
+    return Broken("", "; ".join(fields), f"{len(found)} rules are broken: {said}", f"{UNSTORED} Mend each, then save.")
+
+
+def broken_rules(content: HazardFields) -> list[Broken]:
     """Which of the rules do not hold, all of them."""
     rules = (_half_judged, _closed, _transferred, _risen, _fallen, _linked_twice)
     return [broken for rule in rules if (broken := rule(content))]
 
 
-def _half_judged(content: HazardContent) -> Broken | None:
+def _half_judged(content: HazardFields) -> Broken | None:
     if (content.residual_likelihood is None) == (content.residual_severity is None):
         return None
     missing = "residual_likelihood" if content.residual_likelihood is None else "residual_severity"
@@ -57,7 +67,7 @@ def _half_judged(content: HazardContent) -> Broken | None:
     )
 
 
-def _closed(content: HazardContent) -> Broken | None:
+def _closed(content: HazardFields) -> Broken | None:
     if content.status is not Status.CLOSED:
         return None
     residual = content.residual_risk
@@ -78,7 +88,7 @@ def _closed(content: HazardContent) -> Broken | None:
     return None
 
 
-def _transferred(content: HazardContent) -> Broken | None:
+def _transferred(content: HazardFields) -> Broken | None:
     named = {"owner": content.owner.strip(), "transferred_to": content.transferred_to.strip()}
     if content.status is not Status.TRANSFERRED or all(named.values()):
         return None
@@ -90,7 +100,7 @@ def _transferred(content: HazardContent) -> Broken | None:
     )
 
 
-def _risen(content: HazardContent) -> Broken | None:
+def _risen(content: HazardFields) -> Broken | None:
     likelihood, severity, residual = content.residual_likelihood, content.residual_severity, content.residual_risk
     if likelihood is None or severity is None or residual is None or content.residual_reason.strip():
         return None
@@ -110,7 +120,7 @@ def _risen(content: HazardContent) -> Broken | None:
     )
 
 
-def _fallen(content: HazardContent) -> Broken | None:
+def _fallen(content: HazardFields) -> Broken | None:
     residual = content.residual_risk
     if residual is None or residual >= content.initial_risk or content.new_controls.any:
         return None
@@ -122,7 +132,7 @@ def _fallen(content: HazardContent) -> Broken | None:
     )
 
 
-def _linked_twice(content: HazardContent) -> Broken | None:
+def _linked_twice(content: HazardFields) -> Broken | None:
     if len(set(content.leads_to)) == len(content.leads_to):
         return None
     return Broken("leads_to", ", ".join(content.leads_to), "a hazard is linked once")

@@ -20,10 +20,11 @@ from derm_kit.records.audit import now
 from derm_kit.records.change_steps import checked_reason
 from derm_kit.records.conflicts import ConflictError
 from derm_kit.records.hazard_approval import require_ready, require_right
-from derm_kit.records.hazard_content import HazardContent
+from derm_kit.records.hazard_content import HazardContent, HazardFields
 from derm_kit.records.hazard_evidence import missing_evidence
 from derm_kit.records.hazard_links import Links, broken_link
 from derm_kit.records.hazard_names import known_names, somebody_named
+from derm_kit.records.hazard_rules import Broken, together
 from derm_kit.records.register import Register
 from derm_kit.records.sealing import seal
 from derm_kit.records.tables import HazardApprovalRow, HazardRow
@@ -68,7 +69,7 @@ class Hazard:
 
 def add(register: Register, content: HazardContent, by: str, passphrase: str) -> Hazard:
     """Store a new hazard under the next id, as a draft. Raises RecordError where a rule is broken."""
-    require_evidence(register, content, "new hazard")
+    _require_fit(register, "", content)
     register.check_passphrase(by, passphrase)
     with register.writing() as session:
         return store(session, next_id(session), content, by)
@@ -80,7 +81,7 @@ def revise(register: Register, seen: Hazard, content: HazardContent, by: str, pa
     Raises RecordError where a rule is broken or nothing would change, and ConflictError, with both, where somebody
     stored another version meanwhile.
     """
-    require_evidence(register, content, f"hazard {seen.id}")
+    _require_fit(register, seen.id, content)
     register.check_passphrase(by, passphrase)
     with register.writing() as session:
         return store(session, seen.id, content, by, seen=seen.version)
@@ -115,6 +116,12 @@ def log(register: Register) -> list[Hazard]:
     """The newest version of every hazard, approved or not, in the order of their ids."""
     with register.reading() as session:
         return newest(session)
+
+
+def versions(register: Register) -> list[Hazard]:
+    """Every version of every hazard, in the order of their ids, oldest first."""
+    with register.reading() as session:
+        return _versions(session)
 
 
 def approved_log(register: Register) -> list[Hazard]:
@@ -186,7 +193,7 @@ def store(
     people.require(session, by)
     named = somebody_named(known_names(session), content)
     if named:
-        raise named.error(f"hazard {hazard}")
+        raise together(named).error(f"hazard {hazard}")
     before = newest_row(session, hazard)
     if (before.version if before else 0) != seen:
         raise _conflict(hazard, _of(before, None) if before else None, content, f"{content.status}: {content.name}")
@@ -217,12 +224,20 @@ def store(
     return _of(row, None)
 
 
-def require_evidence(register: Register, content: HazardContent, case: str) -> None:
-    """Raise RecordError where a piece of evidence is known not to be there."""
+def beside_the_log(session: Session, hazard: str, content: HazardFields) -> list[Broken]:
+    """Every rule that `content` breaks beside what the register holds, as a version of `hazard`, "" for a new one."""
+    known = hazard or next_id(session)
+    link = broken_link(links_of(newest(session)) | {known: content.leads_to}, known)
+    named = somebody_named(known_names(session), content)
+    return [*named, *([link] if link else []), *missing_evidence(session, content)]
+
+
+def _require_fit(register: Register, hazard: str, content: HazardContent) -> None:
+    """Raise RecordError with all of that before others wait for the writers' lock."""
     with register.reading() as session:
-        broken = missing_evidence(session, content)
-    if broken:
-        raise broken.error(case)
+        found = beside_the_log(session, hazard, content)
+    if found:
+        raise together(found).error(f"hazard {hazard}" if hazard else "new hazard")
 
 
 def next_id(session: Session) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import select
@@ -28,6 +29,7 @@ class Registered:
     """A register as its reports see it; without one everything is empty and `head` None.
 
     `hazards` are the newest versions, `versions` all; `evidence` says of what the newest name whether it is there.
+    `unsound` is what a check of the audit log found, None where it was not checked.
     """
 
     head: Head | None = None
@@ -38,20 +40,25 @@ class Registered:
     evidence: Mapping[EvidenceLink, Standing] = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
     releases: tuple[Release, ...] = ()
+    unsound: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, register: Register) -> Registered:
-        """Read all of it. Raises RecordError where others write so often that no moment can be read."""
+    def of(cls, register: Register, *, checked_up_to: float = math.inf) -> Registered:
+        """Read all of it, and check the audit log where it has no more than `checked_up_to` entries.
+
+        Raises RecordError where others write so often that no moment can be read.
+        """
         for _ in range(TRIES):
             head, last = register.head(), _last_entry(register)
             people = {person.id: person for person in register.people()}
-            newest = tuple(hazards.log(register))
+            versions = tuple(hazards.versions(register))
+            newest = tuple({version.id: version for version in versions}.values())
             found = cls(
-                head, last, people, newest, _versions(register, newest), _evidence(register, newest),
+                head, last, people, newest, versions, _evidence(register, newest),
                 tuple(incidents.incidents(register)), tuple(release.releases(register)),
             )  # fmt: skip
             if register.head() == head:
-                return found
+                return found if head.count > checked_up_to else replace(found, unsound=register.verify().findings)
         raise RecordError(
             "a report speaks of one state of the register, and others are writing to it",
             next_step="Make the report again in a moment.",
@@ -61,6 +68,14 @@ class Registered:
         """The newest release that is effective by the end of the day (UTC); None before the first."""
         end = end_of(as_of)
         return next((found for found in reversed(self.releases) if found.effective(end)), None)
+
+    @property
+    def check(self) -> str:
+        """What became of the check of the audit log, in words."""
+        if self.head is None or self.unsound is None:
+            return "not checked for this report"
+        entries = f"checked for this report, {self.head.count:,} entries"
+        return f"{entries}: it does NOT verify" if self.unsound else f"{entries}: it verifies"
 
     def who(self, person: str | None) -> str:
         """A person with what they are here, an erased one by id; None is nobody, "" derm-kit itself."""
@@ -87,10 +102,6 @@ def end_of(day: date) -> datetime:
 def in_words(day: date) -> str:
     """A date as documents have it."""
     return f"{day.day} {day:%B %Y}"
-
-
-def _versions(register: Register, newest: tuple[Hazard, ...]) -> tuple[Hazard, ...]:
-    return tuple(version for hazard in newest for version in hazards.history(register, hazard.id))
 
 
 def _evidence(register: Register, newest: tuple[Hazard, ...]) -> Mapping[EvidenceLink, Standing]:

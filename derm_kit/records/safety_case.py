@@ -62,6 +62,7 @@ def safety_case(known: Registered, evidence: Evidence, as_of: date, template: Te
         "hazards": len(known.hazards),
         "incidents": len(known.incidents),
         "people": len(known.people),
+        "audit_log": known.check,
         "statement": statement(known),
         "kept_out": found.kept_out,
         "unmet": tuple({"kind": kind, "said": said} for kind, said in found.unmet().items()),

@@ -60,6 +60,8 @@ def hazard_tables(known: Registered, as_of: date, tests: TestRun | None) -> dict
 def statement(known: Registered) -> tuple[str, ...]:
     """What can be said of the residual risk, from the log alone; it never says that something is safe."""
     hazards = known.hazards
+    if known.unsound:
+        return ("No statement on residual risk can be made: the audit log does not verify.",)
     if not hazards:
         return ("No statement on residual risk can be made: the hazard log is empty.",)
     return tuple(_statement(hazards))

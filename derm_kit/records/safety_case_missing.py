@@ -45,8 +45,27 @@ def of_date(known: Registered, as_of: date) -> Iterator[Missing]:
         )  # fmt: skip
 
 
+def of_audit_log(known: Registered) -> Iterator[Missing]:
+    """That what the register says may not be what was written, or that nobody looked."""
+    if known.head is None:
+        return
+    if known.unsound is None:
+        yield Missing(
+            "A check of the audit log", "Approvals, hazards and incidents are quoted as they stand; whether somebody "
+            "changed them behind derm-kit's back was not looked at.", "derm-kit audit verify.",
+        )  # fmt: skip
+    elif known.unsound:
+        more = f", and {len(known.unsound) - 1} more" if len(known.unsound) > 1 else ""
+        yield Missing(
+            "An audit log that verifies", f"It does NOT: {known.unsound[0]}{more}. Approvals, hazards and incidents "
+            "below are quoted as the database holds them, and may not be what people stored.",
+            "Rely on none of them until somebody has looked: derm-kit audit verify; docs/register.md says what to do.",
+        )  # fmt: skip
+
+
 def of_officers(known: Registered) -> Iterator[Missing]:
     """That there is no register, or nobody in it who may approve."""
+    yield from of_audit_log(known)
     if known.head is None:
         yield Missing(
             "A register", "There are no named people, no hazard log, no change control and no audit trail.",

@@ -144,11 +144,13 @@ def audit_sample_for(feed: Feed, cancer: LesionType = LesionType.MELANOMA) -> tu
     of, found = outcomes["case_id"][sampled].nunique(), stands["row"][drawn & is_cancer].nunique()
     name = cancer.label.lower()
     how = f"{found:,} {name} among {of:,} cases drawn whatever the model said"
-    if not found:
+    if found in (0, of):
         of, found = len(feed.cases), stands["row"][is_cancer].nunique()
         how = f"{found:,} {name} known by any way among all {of:,} cases, which is too few: missed ones are not known"
     if not found:
         return None, f"No {name} is among the outcomes yet, so that an audit sample cannot be sized."
+    if found == of:
+        return None, f"Each of {of:,} cases was {name}: an audit sample cannot be sized on so few."
     plan = plan_audit_sample(len(feed.cases) / months, found / of, cancer=name)
     return plan, f"Sized on {how}, and {len(feed.cases) / months:,.0f} cases a month."
 

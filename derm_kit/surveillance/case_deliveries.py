@@ -44,8 +44,8 @@ class _Opened:
 
 def read_cases(
     path: Path, delivery: str, policy: TriagePolicy | None, timezone: str, oddities: Oddities
-) -> tuple[pa.Table, pd.DataFrame | None]:
-    """The rows of a delivery as a table of `case_tables.SCHEMA`, in their order, and its features where it has some.
+) -> tuple[pa.Table, npt.NDArray[np.int64], pd.DataFrame | None]:
+    """The rows of a delivery as a table of `case_tables.SCHEMA`, in their order; where each stood; its features if any.
 
     A row without a sound id or a time of its image, with a score that is none or a word that nobody knows, is set
     aside. Raises DermKitError where the delivery as a whole cannot be read, or what was suspected is neither recorded
@@ -53,7 +53,7 @@ def read_cases(
     """
     quick = read_at_once(path) if path.suffix.lower() == ".parquet" and path.is_file() else None
     if quick is not None:
-        return quick, None
+        return quick, np.arange(1, quick.num_rows + 1), None
     opened = _open(path, delivery, oddities)
     service = {re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_"): name for name in map(str, opened.table)}
     recorded: dict[str, pd.Series[Any]] = {key: opened.table[service[key]] for key in _SERVICE if key in service}
@@ -78,7 +78,7 @@ def read_cases(
     run = _run(named[kept].drop(columns="truth", errors="ignore").reset_index(drop=True), opened.meta, delivery)
     _tell_of_moments(moments, run, delivery, timezone, oddities)
     decided = filled_in(run, said.where(kept), policy, delivery, oddities)
-    return _in_columns(run, moments, places, decided), opened.features
+    return _in_columns(run, moments, places, decided), np.flatnonzero(kept) + 1, opened.features
 
 
 def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:

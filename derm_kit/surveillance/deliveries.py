@@ -65,7 +65,7 @@ def read_feed(
             case=str(folder),
             next_step="Put run folders, parquets or CSVs of scores into FEED/cases.",
         )
-    tables, named, parts = [], [], []
+    tables, rows, named, parts = [], [], [], []
     for path in found:
         delivery = f"{CASES}/{path.name}"
         made = _attempt(
@@ -75,19 +75,20 @@ def read_feed(
         )
         if made is not None:
             tables.append(made[0])
+            rows.append(made[1])
             named.append(delivery)
-            parts += [made[1]] if made[1] is not None else []
+            parts += [made[2]] if made[2] is not None else []
     if not tables:
-        first = oddities.broken[0]
+        first = oddities.broken[0].sentence.removesuffix(".")
         raise FeedError(
-            f"a feed needs a delivery of cases that can be read; of {len(found)} none can. The first: {first.sentence}",
+            f"a feed needs a delivery of cases that can be read; of {len(found)} none can. The first: {first}",
             case=str(folder),
             next_step="Mend it and read the feed again.",
         )
     earlier, as_of = _attempt(partial(about, folder), ABOUT_FILE, oddities) or ((), None)
     clock = now or max(filter(None, (as_of, datetime.datetime.now(datetime.UTC))))
     now_us = int(clock.timestamp() * 1e6)
-    cases = _together(tables, named, now_us, oddities)
+    cases = _together(tables, rows, named, now_us, oddities)
     del tables
     ids = pa.chunked_array(pa.array(cases["case_id"], pa.large_string()))
     outcomes = _outcomes(folder, ids, micros(cases["imaged_at"]), timezone, now_us, oddities)
@@ -115,8 +116,10 @@ def _attempt(read: Callable[[], T], delivery: str, oddities: Oddities) -> T | No
     return None
 
 
-def _together(tables: list[pa.Table], named: list[str], now_us: int, oddities: Oddities) -> pd.DataFrame:
-    """The cases of all deliveries in order of time, each once."""
+def _together(
+    tables: list[pa.Table], rows: list[npt.NDArray[np.int64]], named: list[str], now_us: int, oddities: Oddities
+) -> pd.DataFrame:
+    """The cases of all deliveries in order of time, each once; `rows` says where each stood in its delivery."""
     table = pa.concat_tables(tables).unify_dictionaries()
     imaged = table["imaged_at"].cast(pa.int64()).to_numpy()
     ids = table["case_id"].to_pandas()
@@ -124,9 +127,7 @@ def _together(tables: list[pa.Table], named: list[str], now_us: int, oddities: O
     future = imaged > now_us
     if again.any() or future.any():
         origin = np.repeat(np.arange(len(tables)), [t.num_rows for t in tables])
-        starts = np.concatenate([[0], np.cumsum([t.num_rows for t in tables])])
-        place = np.arange(table.num_rows) - starts[origin] + 1
-        _set_aside(table, ids, again, future, np.array(named, object)[origin], place, oddities)
+        _set_aside(table, ids, again, future, np.array(named, object)[origin], np.concatenate(rows), oddities)
         chosen = np.flatnonzero(~again & ~future)
         table, imaged = table.take(chosen), imaged[chosen]
     if (np.diff(imaged) < 0).any():

@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 
 from derm_kit.errors import RecordError
 from derm_kit.records import hazards
-from derm_kit.records import register as registers
 from derm_kit.records.backup import restore
 from derm_kit.records.conflicts import ConflictError
 from derm_kit.records.exact_json import sha256
@@ -209,7 +208,7 @@ def test_owner_and_party_are_roles_and_not_people(register: Register, people: St
     for fields in ({"owner": "Dr ada author, lead"}, {"transferred_to": "Bo Officer"}):
         with pytest.raises(RecordError, match="names nobody"):
             a_hazard(register, people, **fields)
-    assert [e.action for e in register.entries()][before:] == ["passphrase accepted"] * 2
+    assert register.head().count == before
 
 
 def test_nothing_is_stored_with_a_wrong_passphrase_or_by_nobody(register: Register, people: Staff):
@@ -311,14 +310,13 @@ def test_who_is_erased_stays_as_an_id_and_what_they_wrote_stays(register: Regist
         a_hazard(register, people)
 
 
-def test_a_register_made_before_there_were_hazards_is_brought_to_them(place: Place, monkeypatch: pytest.MonkeyPatch):
-    with monkeypatch.context() as before:
-        before.setattr(registers, "SCHEMA", "0003")
-        before.setattr(registers, "migrate", lambda connection: migrate(connection, "0003"))
-        with place.open() as old:
-            reader = old.add_person("Ada Reader", Role.REVIEWER, PASSPHRASE).id
-            saved = old.save_review(review(reader, note="\0 note"))
-            released = a_release(old, staff(old), moved(default(), 0.05))
+def test_a_register_made_before_there_were_hazards_is_brought_to_them(place: Place):
+    with place.open() as old:
+        reader = old.add_person("Ada Reader", Role.REVIEWER, PASSPHRASE).id
+        saved = old.save_review(review(reader, note="\0 note"))
+        released = a_release(old, staff(old), moved(default(), 0.05))
+        with old._database.writing() as session:
+            migrate(session.connection(), "0003")
     with place.sql() as connection:
         assert schema_of(connection) == "0003"
     with place.open() as newer:

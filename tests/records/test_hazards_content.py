@@ -90,6 +90,22 @@ def test_what_breaks_a_rule_is_told_with_field_value_rule_and_next_step(fields: 
     assert len(str(told.value)) < 600
 
 
+def test_every_broken_rule_between_fields_is_told_at_once_also_beside_a_field_that_no_rule_looks_at():
+    wrong: dict[str, Any] = {
+        "status": "closed", "residual_likelihood": "very high", "residual_severity": "catastrophic",
+        "leads_to": ["H-002", "H-002"],
+    }  # fmt: skip
+    between = ["status", "residual_reason", "leads_to"]
+    assert [one.field for one in problems(RAW | wrong)] == between
+    assert [one.field for one in problems(RAW | wrong | {"name": " ", "colour": "red"})] == ["name", "colour", *between]
+    assert [one.field for one in problems(RAW | wrong | {"initial_likelihood": "often"})] == ["initial_likelihood"]
+    with pytest.raises(RecordError) as told:
+        content_of(RAW | wrong, "H-007")
+    assert "3 rules are broken: (1) status: a hazard with a residual risk of 4 or 5 is never closed" in str(told.value)
+    assert "(2) residual reason: " in str(told.value)
+    assert "(3) leads to: a hazard is linked once (found: H-002, H-002)" in str(told.value)
+
+
 @pytest.mark.parametrize(
     "field", ["initial_likelihood", "initial_severity", "name", "harm", "effect", "basis", "causes"]
 )

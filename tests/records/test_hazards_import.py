@@ -324,11 +324,16 @@ def test_a_folder_a_device_or_nothing_is_refused_and_not_waited_for(tmp_path: Pa
         ({"version": "one"}, "version", "whole number"),
         ({"version": "²"}, "version", "whole number"),
         ({"initial_risk": "5"}, "initial_risk", "by the matrix"),
-        ({"evidence": "hearsay"}, "evidence, item 1, kind", "should be"),
+        ({"evidence": "hearsay: a colleague"}, "evidence, item 1, kind", "should be"),
         ({"next_review": "01/03/2027"}, "next_review", "YYYY-MM-DD"),
         ({"description": "x" * 1_000_000}, "description", "20,000"),
         ({"causes": ""}, "causes", "at least one"),
         ({"initial_likelihood": "Low"}, "initial_likelihood", "should be"),
+        (
+            {"status": "closed", "residual_risk": "", "residual_likelihood": "very high", "evidence": "hearsay"},
+            "",
+            "4 rules are broken: (1) evidence, item 1, kind",
+        ),
     ],
 )
 def test_a_cell_that_does_not_hold_is_told_by_its_row(
