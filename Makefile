@@ -29,18 +29,8 @@ check: $(VENV)/.dev ## Style, types and the laws of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Speed as ratios in one run (needs DERM_KIT_DATA)
-	$(BIN)/python -m tests.benchmarks.scoring
-	$(BIN)/python -m tests.benchmarks.pages
-	$(BIN)/python -m tests.benchmarks.tuning
-	$(BIN)/python -m tests.benchmarks.slider
-	$(BIN)/python -m tests.benchmarks.records
-	$(BIN)/python -m tests.benchmarks.review
-	$(BIN)/python -m tests.benchmarks.simulation
-	$(BIN)/python -m tests.benchmarks.referral
-	$(BIN)/python -m tests.benchmarks.teaching
-	$(BIN)/python -m tests.benchmarks.monitoring
-	$(BIN)/python -m tests.benchmarks.reports
+bench: $(VENV)/.dev ## Every speed, beside its peer where there is one, into docs/benchmarks.md (needs DERM_KIT_DATA)
+	$(BIN)/python -m tests.benchmarks
 
 soak: $(VENV)/.dev ## Hours of killed writers (PostgreSQL too where DERM_KIT_TEST_DATABASE_URL names one)
 	DERM_KIT_SOAK=1 $(BIN)/python -m pytest tests/records/test_writers.py

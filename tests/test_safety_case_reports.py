@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -185,6 +186,14 @@ def test_without_an_audit_sample_it_says_first_that_missed_cancers_cannot_be_see
     assert "Missed cancers cannot be seen here" in text_of(document)
     seen = missing(read(monitoring_report(monitored(), Registered(), AFTER)))
     assert "A way to see missed cancers" not in seen
+
+
+def test_a_monitoring_report_says_first_that_the_audit_log_does_not_verify(register: Register, people: Staff):
+    known = Registered.of(register)
+    assert not any("audit log" in one for one in missing(read(monitoring_report(monitored(), known, AFTER))))
+    changed = replace(known, unsound=("people/1 is not what entry 1 holds",))
+    lacking = missing(read(monitoring_report(monitored(), changed, AFTER)))
+    assert lacking[0] == "An audit log that verifies"
 
 
 def test_a_feed_s_hash_tells_one_changed_cell():

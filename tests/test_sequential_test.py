@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from derm_kit.errors import DermKitError
@@ -48,12 +48,13 @@ def test_real_error_rates_obey_walds_inequalities(p, a, b):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.floats(0.02, 0.4), st.floats(0.04, 0.4), st.floats(0.005, 0.2), st.floats(0.005, 0.2))
+@example(0.48245866, 0.04142036, 0.06388948, 0.00983049)
+@example(0.47841893, 0.04587809, 0.00940305, 0.04115611)
+@given(st.floats(0.02, 0.5), st.floats(0.04, 0.4), st.floats(0.005, 0.2), st.floats(0.005, 0.2))
 def test_rounded_weights_leave_the_error_rates_near_walds(p, rise, a, b):
-    """Nearer to a half they are up to 1.6 times Wald's; what a chart is said to do is exact for the rounded weights."""
     found = exact_error_rates(design(a, b, p, changed=p + rise), p)
-    assert found.false_alarm_prob <= 1.3 * a / (1 - b)
-    assert found.missed_change_prob <= 1.3 * b / (1 - a)
+    assert found.false_alarm_prob <= 1.15 * a / (1 - b)
+    assert found.missed_change_prob <= 1.15 * b / (1 - a)
 
 
 def test_drawn_error_rates_agree_with_the_exact_ones():

@@ -33,7 +33,7 @@ ALL = "\x00all"
 """The choice of all sites, products or devices: no name can be this one."""
 RUN_LENGTH = (
     "Run length: the months that may lie between two false alarms of the charts on outcomes and decisions together, "
-    "while nothing changes. A longer one means fewer false alarms, and later ones."
+    "while nothing changes. A longer one means fewer false alarms, and true ones later."
 )
 SHOWN = (
     "opened", "planted", "said", "signals", "signal", "looks", "volume", "quality", "mix", "scores", "dispositions",

@@ -21,7 +21,6 @@ from derm_kit.surveillance.service_accuracy import ASSESSED
 from derm_kit.surveillance.signal import Signal, Status, said_on
 from derm_kit.surveillance.watch import METHODS
 
-MONTHS_OF = TIMEZONE
 CLASSES = {Status.ALARM: "alarm", Status.QUIET: "quiet", Status.CANNOT_BE_SEEN: "blind", Status.TOO_FEW: "few"}
 MANY_FIGURES = "quality and mix"
 """The watch that is told last: it has many figures."""
@@ -243,4 +242,4 @@ def capital(text: str) -> str:
 
 
 def _month(moment: pd.Timestamp) -> str:
-    return f"{moment.tz_convert(MONTHS_OF):%B %Y}"
+    return f"{moment.tz_convert(TIMEZONE):%B %Y}"

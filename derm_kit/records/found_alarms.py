@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from derm_kit.surveillance.findings import Findings
     from derm_kit.surveillance.signal import Signal
 
-MONTHS_OF = TIMEZONE
-"""The clock by which the months of a service begin."""
 _SAID_APART = ("month", "group", "figure", "alarm", "says")
 
 
@@ -64,7 +62,7 @@ def alarm_of_look(watch: str, look: Mapping[Any, Any]) -> Alarm:
     import pandas as pd
 
     figure = str(look.get("figure", ""))
-    ended = look["month"].tz_convert(MONTHS_OF) + pd.DateOffset(months=1)
+    ended = look["month"].tz_convert(TIMEZONE) + pd.DateOffset(months=1)
     facts = {"month": look["month"], **{str(name): said for name, said in look.items() if name not in _SAID_APART}}
     name = f"{watch}: {figure}" if figure else watch
     return Alarm(name, str(look["group"]), ended.isoformat(), _short(str(look["says"])), _plain(facts))

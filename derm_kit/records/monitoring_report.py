@@ -16,7 +16,7 @@ from derm_kit.records.release import default_policy
 from derm_kit.records.report import Document
 from derm_kit.records.report_inputs import Registered, in_words
 from derm_kit.records.safety_case_hazards import hazard_tables
-from derm_kit.records.safety_case_missing import of_date
+from derm_kit.records.safety_case_missing import of_audit_log, of_date
 from derm_kit.surveillance.feed import Way
 from derm_kit.surveillance.signal import Signal, Status, said_on
 
@@ -83,6 +83,7 @@ def _alarm(one: Signal, known: Registered) -> dict[str, object]:
 def _missing(found: Monitored, known: Registered, as_of: date) -> Iterator[Missing]:
     feed = found.feed
     ways = set(feed.outcomes["way"].astype(str))
+    yield from of_audit_log(known)
     if not len(feed.outcomes):
         yield Missing("Outcomes", "Nothing can be said of sensitivity or specificity.", "Deliver them: FEED/outcomes.")
     if not found.sees_missed:

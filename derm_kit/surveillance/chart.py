@@ -18,8 +18,8 @@ from derm_kit.surveillance import loops
 from derm_kit.triage.proportions import FloatArray
 
 IntArray = npt.NDArray[np.int64]
-FEWEST_STEPS, MOST_STEPS, MOST_WHOLE = 32, 128, 40
-"""Steps of the largest weight, about, and of one that is whole at most: work grows with their third power."""
+FEWEST_STEPS, MOST_STEPS, MOST_OF_MANY = 32, 128, 40
+"""Steps of the largest weight, about; the last where cases are not all alike: work grows with their third power."""
 DRIFT_KEPT = 0.01
 """Relative change of the mean weight by rounding that will do."""
 
@@ -97,14 +97,14 @@ def odds_ratio_of(before: float, after: float) -> float:
 def lattice_step(expected: npt.ArrayLike, shares: npt.ArrayLike, odds_ratio: float) -> float:
     """Step for a chart of cases with these expected probabilities (G,) in these shares (G,).
 
-    The longest of some tens that leaves the mean weight, with and without the change, within 1 % of its exact value, or
-    the one that comes nearest. The largest weight is whole or, where all cases are alike, the smaller one.
+    The longest of those tried that leaves the mean weight, with and without the change, within 1 % of its exact value,
+    or the one that comes nearest. The largest weight is whole or, where all cases are alike, the smaller one.
     """
     p, share, exact = expected_probs(expected), normalised(shares), log_likelihood_weights(expected, odds_ratio)
     largest, smallest = float(np.abs(exact).max()), float(np.abs(exact).min())
     whole = smallest if p.size == 1 else largest
     fewest = max(1, round(FEWEST_STEPS * whole / largest))
-    most = max(fewest + 3, min(MOST_WHOLE, round(MOST_STEPS * whole / largest)))
+    most = max(fewest + 3, round(MOST_STEPS * whole / largest)) if p.size == 1 else MOST_OF_MANY
     steps = whole / np.arange(fewest, most + 1)
     rounded = np.rint(exact / steps[:, None, None]) * steps[:, None, None]
     off = np.zeros(steps.size)

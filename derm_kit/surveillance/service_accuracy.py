@@ -16,7 +16,8 @@ from derm_kit.surveillance.watched import Codes, Flags, Watched
 from derm_kit.triage.proportions import clopper_pearson
 from derm_kit.triage.subgroups import FEW
 
-_, WHATEVER = BASES = ("biopsied only", "verified whatever the model said")
+WHATEVER = "verified whatever the model said"
+BASES = ("biopsied only", WHATEVER)
 ALL, ASSESSED = OVER = ("all cases", "assessed cases")
 Counts = npt.NDArray[np.int64]
 _NOT_ASSESSED = SUSPECTED.index(NOT_ASSESSED)

@@ -17,7 +17,6 @@ from derm_kit.lesions import LesionType
 from tests.browser.keys import tab_to
 
 TRIAGE = "/voila/render/01_triage_a_case.ipynb"
-
 WAIT = 60_000
 SCHEMES = ("light", "dark")
 
