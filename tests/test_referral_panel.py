@@ -9,6 +9,7 @@ import io
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -63,8 +64,9 @@ def _nothing_is_left_under_way() -> Iterator[None]:
         panel._newest.stop()
         panel.enough._seeking.stop()
     PANELS.clear()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(60)
+    until = time.monotonic() + 60
+    while set(threading.enumerate()) - before and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 @pytest.fixture
