@@ -68,7 +68,9 @@ def test_undo_by_keyboard_brings_the_sentence_back(page: Page):
     slider.focus()
     page.keyboard.press("PageUp")
     expect(summary(page)).not_to_have_text(before)
-    page.get_by_role("button", name="Undo").focus()
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_enabled()
+    undo.focus()
     page.keyboard.press("Enter")
     expect(summary(page)).to_have_text(before)
 
