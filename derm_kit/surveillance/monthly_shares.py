@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2, f, hypergeom
+from scipy.special import chdtrc, fdtrc, gammaln
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -50,10 +50,10 @@ def judged(counts: Ints, baseline_months: int, fewest_cases: int) -> Judged:
     enough = (n >= fewest_cases) & (base.sum() >= fewest_cases) & (freedom > 0)
     per_freedom = np.divide(statistic, freedom, where=enough, out=np.full(len(n), np.nan))
     p_value = np.full(len(n), np.nan)
-    p_value[enough] = _exact(after[enough], base) if two else chi2.sf(statistic[enough], freedom[enough])
-    if spread_freedom > 0 and chi2.sf(spread * spread_freedom, spread_freedom) < UNEVEN:
+    p_value[enough] = _exact(after[enough], base) if two else chdtrc(freedom[enough], statistic[enough])
+    if spread_freedom > 0 and chdtrc(spread_freedom, spread * spread_freedom) < UNEVEN:
         per_freedom = per_freedom / spread
-        p_value[enough] = f.sf(per_freedom[enough], freedom[enough], spread_freedom)
+        p_value[enough] = fdtrc(freedom[enough], spread_freedom, per_freedom[enough])
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.abs(after / n[:, None] - base / base.sum()).sum(axis=1) / 2
     return Judged(n, per_freedom, p_value, moved, float(spread))
@@ -61,10 +61,18 @@ def judged(counts: Ints, baseline_months: int, fewest_cases: int) -> Judged:
 
 def _exact(months: Ints, base: Ints) -> Floats:
     """P-value (M,) of Fisher's exact test of each month (M, 2) against the baseline (2,): twice the smaller side."""
-    n, hits = months.sum(axis=1), months[:, 1]
-    drawn_from = (n + base.sum(), hits + base[1], n)
-    sides = np.minimum(hypergeom.cdf(hits, *drawn_from), hypergeom.sf(hits - 1, *drawn_from))
-    return np.asarray(np.minimum(2 * sides, 1), np.float64)
+    sides = np.zeros(len(months))
+    for month, (others, hits) in enumerate(months):
+        could_be = np.arange(max(hits - base[0], 0), min(hits + base[1], others + hits) + 1)
+        hit, not_hit = hits + base[1], others + base[0]
+        log_prob = _log_choose(hit, could_be) + _log_choose(not_hit, others + hits - could_be)
+        prob = np.exp(log_prob - _log_choose(hit + not_hit, others + hits))
+        sides[month] = min(prob[could_be <= hits].sum(), prob[could_be >= hits].sum())
+    return np.minimum(2 * sides, 1)
+
+
+def _log_choose(n: Ints, k: Ints) -> Floats:
+    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1), np.float64)
 
 
 def _chi_square(months: Ints, base: Ints, fewest: float) -> tuple[Floats, Ints]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrik
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -34,11 +34,18 @@ def order_statistics(values: Floats, edges: Ints, quantiles: tuple[float, ...]) 
         below = _ranked(values, edges, n, floor, 1)
         above = _ranked(values, edges, n, np.minimum(floor + 1, n - 1), 1)
         found[f"q{round(100 * q):02d}"] = below + (above - below) * (at - floor)
-    lowest = binom.ppf(0.025, n, 0.5)
-    lowest = np.where(np.isnan(lowest), 0, lowest - 1).astype(np.int64)
+    lowest = np.maximum(_binomial_quantile(0.025, n) - 1, 0)
     found["low"] = _ranked(values, edges, n, lowest, FEWEST)
     found["high"] = _ranked(values, edges, n, n - 1 - lowest, FEWEST)
     return found
+
+
+def _binomial_quantile(q: float, n: Ints) -> Ints:
+    """Quantile q of the heads (P) in n throws of a fair coin; 0 where n is 0."""
+    throws = np.maximum(n, 1)
+    k = np.ceil(bdtrik(q, throws, 0.5))
+    one_less = np.maximum(k - 1, 0)
+    return np.where(bdtr(one_less, throws, 0.5) >= q, one_less, k).astype(np.int64)
 
 
 def _ranked(values: Floats, edges: Ints, n: Ints, rank: Ints, fewest: int) -> npt.NDArray[np.float64]:

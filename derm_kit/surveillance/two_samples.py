@@ -7,7 +7,6 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import mannwhitneyu
 
 Vectors = npt.NDArray[np.float32]
 AT_ONCE = 99
@@ -105,7 +104,8 @@ def told_apart(new: Vectors, baseline: Vectors, rng: np.random.Generator) -> tup
         halves.append((sample[order[: len(order) // 2]], sample[order[len(order) // 2 :]]))
     (learn_new, ask_new), (learn_old, ask_old) = halves
     scale = np.concatenate([learn_new, learn_old]).std(axis=0).max() or 1.0
-    from sklearn.linear_model import LogisticRegression  # half a second that most looks do not need
+    from scipy.stats import mannwhitneyu  # these two take a second that most looks do not need
+    from sklearn.linear_model import LogisticRegression
 
     classifier = LogisticRegression(C=SHRINKAGE, max_iter=500)
     classifier.fit(

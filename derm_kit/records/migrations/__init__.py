@@ -28,6 +28,15 @@ def migrate(connection: Connection, version: str = SCHEMA) -> None:
 
     Raises RecordError for tables of a newer derm-kit, and rather than drop an audit log that has entries.
     """
+    found = schema_of(connection)
+    if found == version:
+        return
+    if found is not None and found > SCHEMA:
+        raise RecordError(
+            f"this derm-kit reads registers up to version {SCHEMA}",
+            value=found,
+            next_step="Install the derm-kit that wrote it, or a newer one.",
+        )
     from alembic import command
     from alembic.config import Config
 
@@ -35,12 +44,5 @@ def migrate(connection: Connection, version: str = SCHEMA) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    found = schema_of(connection)
-    if found is not None and found > SCHEMA:
-        raise RecordError(
-            f"this derm-kit reads registers up to version {SCHEMA}",
-            value=found,
-            next_step="Install the derm-kit that wrote it, or a newer one.",
-        )
     down = found is not None and (version == NOTHING or found > version)
     (command.downgrade if down else command.upgrade)(config, version)
