@@ -152,7 +152,7 @@ def test_outcomes_of_unknown_cases_are_kept_apart_and_listed(folder: Folder):
     assert feed.outcomes["case_id"].tolist() == ["a1"]
     assert told(feed, "belongs to a case of the feed") == (1, ("zz",))
     row = feed.set_aside.iloc[0]
-    assert (row["case_id"], row["delivery"], row["row"]) == ("zz", "outcomes/o.csv", 2)
+    assert (row["case_id"], row["delivery"], row["row"]) == ("zz", "outcomes/o.csv", 3)
     assert "truth=melanoma" in row["content"]
 
 
@@ -213,7 +213,7 @@ def test_a_case_delivered_with_other_content_keeps_the_first_and_lists_the_secon
     assert feed.cases.set_index("case_id").loc["a1", "site"] == "Leeds"
     assert told(feed, "a case is delivered once") == (1, ("a1",))
     row = feed.set_aside.iloc[0]
-    assert (row["delivery"], row["row"]) == ("cases/b.csv", 2)
+    assert (row["delivery"], row["row"]) == ("cases/b.csv", 3)
     assert "site=York" in row["content"]
 
 
@@ -252,7 +252,7 @@ def test_cases_without_a_time_or_with_an_unsafe_id_are_set_aside_with_their_rule
     assert feed.cases["case_id"].tolist() == ["a1"]
     assert told(feed, "when it was imaged")[1] == ("a2", "a5")
     assert told(feed, "spreadsheet formula")[1] == ("=HYPERLINK(1)",)
-    assert told(feed, "a case needs an id")[1] == ("cases/a.csv, row 4",)
+    assert told(feed, "a case needs an id")[1] == ("cases/a.csv, row 5",)
     assert len(feed.set_aside) == 4
     assert "05/03/2026" in feed.set_aside.set_index("case_id").loc["a2", "content"]
 
@@ -283,7 +283,7 @@ def test_one_bad_cell_costs_its_row_and_no_other(folder: Folder):
     assert told(feed, "has truth for 2 cases")
     aside = feed.set_aside.set_index("case_id")
     assert aside["row"].to_dict() == {
-        "a2": 2, "a3": 3, "a4": 4, "a7": 7, "a5": 5, "a6": 6, "future": 10, "a1": 11,
+            "a2": 3, "a3": 4, "a4": 5, "a7": 8, "a5": 6, "a6": 7, "future": 11, "a1": 12,
     }  # fmt: skip
     assert "the moon" in aside.loc["a7", "content"]
     assert "87.5" in aside.loc["a2", "content"]
@@ -403,11 +403,12 @@ def test_other_encodings_and_separators_are_read_and_said(folder: Folder):
 
 
 def test_a_row_of_the_wrong_length_is_set_aside_by_its_line(folder: Folder):
-    folder.cases("a.csv", case("a1"), "a2,2026-03-05", case("a3"))
+    folder.cases("a.csv", case("a1"), "a2,2026-03-05", case("a3"), case("", site="York"))
     feed = folder.read()
     assert feed.cases["case_id"].tolist() == ["a1", "a3"]
-    row = feed.set_aside.iloc[0]
-    assert (row["case_id"], row["row"], row["what"]) == ("a2", 3, "row")
+    aside = feed.set_aside[["case_id", "row", "what"]].to_numpy().tolist()
+    assert aside == [["a2", 3, "row"], ["", 5, "case"]]
+    assert told(feed, "Set aside, in no figure: 1 row. ")[0] == 1
 
 
 def test_braces_in_names_are_text(folder: Folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,13 @@ sys.exit(f"loaded: {loaded}" if loaded else 0)
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "notebook", sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem
+)
+def test_a_notebook_names_its_tab_and_holds_little_code(notebook: Path):
+    held = json.loads(notebook.read_text("utf-8"))
+    assert held["metadata"]["title"].endswith(" · derm-kit")
+    lines = [line for cell in held["cells"] if cell["cell_type"] == "code" for line in cell["source"] if line.strip()]
+    assert len(lines) <= 40

@@ -103,7 +103,9 @@ def _dated(looks: pd.DataFrame) -> pd.DataFrame:
     """Looks with their month as text and lists as text."""
     if looks.empty:
         return looks
-    made = looks.assign(month=looks["month"].dt.tz_convert("Europe/London").dt.strftime("%Y-%m"))
+    from derm_kit.surveillance.moments import TIMEZONE
+
+    made = looks.assign(month=looks["month"].dt.tz_convert(TIMEZONE).dt.strftime("%Y-%m"))
     for name in looks:
         if any(isinstance(cell, tuple) for cell in looks[name]):
             made[name] = [_SEVERAL.join(cell) if isinstance(cell, tuple) else str(cell) for cell in looks[name]]

@@ -105,8 +105,9 @@ def in_words(day: date) -> str:
 
 
 def _evidence(register: Register, newest: tuple[Hazard, ...]) -> Mapping[EvidenceLink, Standing]:
+    links = {link for hazard in newest for link in hazard.content.evidence}
     with register.reading() as session:
-        return {link: standing(session, link) for hazard in newest for link in hazard.content.evidence}
+        return {link: standing(session, link) for link in links}
 
 
 def _last_entry(register: Register) -> date | None:

@@ -35,9 +35,10 @@ _SERVICE: Final = ("imaged_at", "decided_at", *_PLACES, *_DECIDED)
 
 @dataclass(frozen=True)
 class _Opened:
-    """A delivery as it lies on disk: columns by their names, what its run says of itself, its features."""
+    """A delivery as it lies on disk: columns by their names, the number of each row, what its run says, its features."""
 
     table: pd.DataFrame
+    numbers: npt.NDArray[np.int64]
     meta: dict[str, Any]
     features: pd.DataFrame | None = None
 
@@ -53,7 +54,7 @@ def read_cases(
     """
     quick = read_at_once(path) if path.suffix.lower() == ".parquet" and path.is_file() else None
     if quick is not None:
-        return quick, np.arange(1, quick.num_rows + 1), None
+        return quick, _numbers(quick.num_rows), None
     opened = _open(path, delivery, oddities)
     service = {re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_"): name for name in map(str, opened.table)}
     recorded: dict[str, pd.Series[Any]] = {key: opened.table[service[key]] for key in _SERVICE if key in service}
@@ -70,7 +71,7 @@ def read_cases(
     said = _decided(recorded, len(named))
     moments: dict[str, Moments] = {key: read_moments(recorded[key], timezone) for key in MOMENTS if key in recorded}
     written = {key: as_text(column.reset_index(drop=True)) for key, column in recorded.items()}
-    kept = _kept(named.assign(**written), moments["imaged_at"], said, delivery, oddities)
+    kept = _kept(named.assign(**written, row=opened.numbers), moments["imaged_at"], said, delivery, oddities)
     moments = {key: moment.where(kept) for key, moment in moments.items()}
     places: dict[str, pd.Series[str]] = {
         key: written[key][kept].reset_index(drop=True) for key in _PLACES if key in written
@@ -78,7 +79,7 @@ def read_cases(
     run = _run(named[kept].drop(columns="truth", errors="ignore").reset_index(drop=True), opened.meta, delivery)
     _tell_of_moments(moments, run, delivery, timezone, oddities)
     decided = filled_in(run, said.where(kept), policy, delivery, oddities)
-    return _in_columns(run, moments, places, decided), np.flatnonzero(kept) + 1, opened.features
+    return _in_columns(run, moments, places, decided), opened.numbers[kept], opened.features
 
 
 def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
@@ -87,9 +88,9 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
         table = pq.read_table(path / CASES_FILE).to_pandas(ignore_metadata=True)
         scores = run.scores.drop(columns="case_id")
         table = table.drop(columns=[name for name in scores if name in table]).reset_index(drop=True)
-        return _Opened(pd.concat([table, scores], axis=1), run.meta, run.features)
+        return _Opened(pd.concat([table, scores], axis=1), _numbers(len(table)), run.meta, run.features)
     if path.suffix.lower() == ".csv":
-        return _Opened(read_text(path, delivery, oddities), {})
+        return _Opened(*read_text(path, delivery, oddities), {})
     with pq.ParquetFile(path) as file:
         if file.metadata.num_rows > MOST_ROWS:
             raise FeedError(
@@ -101,7 +102,7 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
         about = (file.schema_arrow.metadata or {}).get(b"derm_kit", b"{}")
         table = file.read().to_pandas(ignore_metadata=True)
     try:
-        return _Opened(table, sound_meta(json.loads(about), delivery))
+        return _Opened(table, _numbers(len(table)), sound_meta(json.loads(about), delivery))
     except (ValueError, RecursionError):
         raise FeedError(
             "what a run says of itself is a JSON object",
@@ -111,8 +112,15 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
         ) from None
 
 
-def read_text(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
-    """A text table, every cell as text; rows that cannot be read are set aside by their line."""
+def _numbers(n: int) -> npt.NDArray[np.int64]:
+    return np.arange(1, n + 1)
+
+
+def read_text(path: Path, delivery: str, oddities: Oddities) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """A text table, every cell as text, and the line of each row; those that cannot be read are set aside by theirs.
+
+    Lines count from the header's, as a spreadsheet numbers its rows.
+    """
     table = read_table(path, lambda header: list(range(len(header))))
     for note in table.notes:
         oddities.tell(note, [delivery])
@@ -127,7 +135,7 @@ def read_text(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
             value=", ".join(repeated),
             next_step="Rename or remove one of them.",
         )
-    return table.frame.set_axis(list(table.header), axis=1)
+    return table.frame.set_axis(list(table.header), axis=1), table.line
 
 
 def _tell_of_truth(named: pd.DataFrame, delivery: str, oddities: Oddities) -> None:

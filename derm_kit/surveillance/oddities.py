@@ -53,7 +53,7 @@ class Oddities:
         """Put the rows that are `wrong` aside with the rule that they broke, and tell of them.
 
         `rows` have case_id; `delivery` is one name or one a row (n,). A column `row` says where they stood, else their
-        place among the rows does, counted from 1.
+        place among the rows does, counted from 1; `what` is what one row is, in the singular.
         """
         if not wrong.any():
             return
@@ -75,7 +75,8 @@ class Oddities:
         self.aside.append(frame.astype(dict.fromkeys(set(SET_ASIDE_COLUMNS) - {"row"}, "str")))
         where = frame["case_id"].where(frame["case_id"] != "", frame["delivery"] + ", row " + frame["row"].astype(str))
         count = len(frame)
-        self.tell(f"Set aside, in no figure: {what} {{n:,}} times. Rule: {rule}. {next_step}", where, count=count)
+        several = "" if count == 1 else "s"
+        self.tell(f"Set aside, in no figure: {{n:,}} {what}{several}. Rule: {rule}. {next_step}", where, count=count)
 
     def remarks(self) -> tuple[Remark, ...]:
         """What was found, deliveries that were not read first."""

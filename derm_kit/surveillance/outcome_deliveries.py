@@ -46,7 +46,7 @@ def read_outcomes(path: Path, delivery: str, timezone: str, oddities: Oddities) 
     quick = read_at_once(path) if path.suffix.lower() == ".parquet" else None
     if quick is not None:
         return quick
-    table = _open(path, delivery, oddities)
+    table, numbers = _open(path, delivery, oddities)
     columns = {re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_"): name for name in map(str, table)}
     columns.setdefault("truth", columns.get("diagnosis", ""))
     missing = [name for name in _NEEDED if not columns.get(name)]
@@ -69,7 +69,7 @@ def read_outcomes(path: Path, delivery: str, timezone: str, oddities: Oddities) 
             "known_at": known.utc,
             "told_at": known.utc if told is None else told.utc.fillna(known.utc),
             "way": values.by_value(way, lambda text: re.sub(r"[\s-]+", "_", text.casefold())),
-            "row": np.arange(1, len(ids) + 1),
+            "row": numbers,
             "day_only": known.day_only,
         }
     )
@@ -156,7 +156,8 @@ def _array(column: pd.Series[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(column, kind)
 
 
-def _open(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
+def _open(path: Path, delivery: str, oddities: Oddities) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
+    """A delivery as it lies on disk, and the number of each row."""
     if path.suffix.lower() == ".csv":
         return read_text(path, delivery, oddities)
     with pq.ParquetFile(path) as file:
@@ -168,7 +169,7 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
                 next_step="Split it, by month say.",
             )
         frame: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
-        return frame
+        return frame, np.arange(1, len(frame) + 1)
 
 
 def _tell(

@@ -58,6 +58,7 @@ def test_the_front_page_leads_to_page_01(page: Page):
     expect(page.get_by_role("note")).to_have_text("For research and teaching. Not a medical device.")
     page.get_by_role("link", name="Quick demo").click()
     expect(page.get_by_role("heading", name="Triage a case", level=1)).to_be_visible(timeout=WAIT)
+    expect(page).to_have_title("Triage a case · derm-kit")
 
 
 def test_a_phantom_dropped_in_gives_the_right_words(page: Page, melanoma: Path):
