@@ -35,7 +35,7 @@ _SERVICE: Final = ("imaged_at", "decided_at", *_PLACES, *_DECIDED)
 
 @dataclass(frozen=True)
 class _Opened:
-    """A delivery as it lies on disk: columns by their names, the number of each row, what its run says, its features."""
+    """A delivery as it lies on disk: columns by name, rows by number, what its run says of itself, its features."""
 
     table: pd.DataFrame
     numbers: npt.NDArray[np.int64]

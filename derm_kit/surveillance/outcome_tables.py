@@ -43,7 +43,7 @@ SCHEMA: Final = pa.schema(
         ("day_only", pa.bool_()),
     ]
 )
-"""Rows of one delivery: `row` is their number in it, a text table's line; `day_only` where known_at has no time of day."""
+"""Rows of one delivery: `row` is their number in it (a text table's line); `day_only`: known_at has no time of day."""
 
 
 def read_at_once(path: Path) -> pa.Table | None:
