@@ -45,7 +45,7 @@ def _binomial_quantile(q: float, n: Ints) -> Ints:
     throws = np.maximum(n, 1)
     k = np.ceil(bdtrik(q, throws, 0.5))
     one_less = np.maximum(k - 1, 0)
-    return np.where(bdtr(one_less, throws, 0.5) >= q, one_less, k).astype(np.int64)
+    return np.asarray(np.where(bdtr(one_less, throws, 0.5) >= q, one_less, k), np.int64)
 
 
 def _ranked(values: Floats, edges: Ints, n: Ints, rank: Ints, fewest: int) -> npt.NDArray[np.float64]:
