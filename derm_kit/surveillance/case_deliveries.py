@@ -70,7 +70,10 @@ def read_cases(
     _tell_of_truth(named, delivery, oddities)
     said = _decided(recorded, len(named))
     moments: dict[str, Moments] = {key: read_moments(recorded[key], timezone) for key in MOMENTS if key in recorded}
-    written = {key: as_text(column.reset_index(drop=True)) for key, column in recorded.items()}
+    written = {
+        key: column.reset_index(drop=True) if key in MOMENTS else as_text(column.reset_index(drop=True))
+        for key, column in recorded.items()
+    }
     kept = _kept(named.assign(**written, row=opened.numbers), moments["imaged_at"], said, delivery, oddities)
     moments = {key: moment.where(kept) for key, moment in moments.items()}
     places: dict[str, pd.Series[str]] = {

@@ -35,10 +35,11 @@ class Oddities:
 
         "{n:,}" in it stands for their number.
         """
-        named = list(dict.fromkeys(printable(name) for name in names))
+        named = list(dict.fromkeys(map(str, names)))
         number = len(named) if count is None else count
         if number:
-            self.told.append(Remark(sentence.replace(_NUMBER, f"{number:,}"), number, tuple(named[:MOST_EXAMPLES])))
+            examples = tuple(printable(name) for name in named[:MOST_EXAMPLES])
+            self.told.append(Remark(sentence.replace(_NUMBER, f"{number:,}"), number, examples))
 
     def set_aside(
         self,
