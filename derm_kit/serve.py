@@ -93,15 +93,8 @@ def _application(lean: bool) -> Any:  # noqa: ANN401 - Voila carries no types
     from tornado.web import RedirectHandler
     from traitlets.config import Config
     from voila.app import Voila
-    from voila.tornado.handler import TornadoVoilaHandler
 
-    class PageHandler(TornadoVoilaHandler):  # type: ignore[misc]
-        """A page, with the cookie that lets it stop its own kernel when it is closed."""
-
-        async def prepare(self) -> None:
-            """Set the cookie."""
-            await super().prepare()
-            self.xsrf_token  # noqa: B018 - reading it sets the cookie
+    from derm_kit.notebook_server import PageHandler
 
     class Workbench(Voila):  # type: ignore[misc]
         """Voila without its file browser, its file handler and its contents service."""

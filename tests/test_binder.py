@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from derm_kit.cases.phantom import draw
 from derm_kit.lesions import LesionType
 from derm_kit.serve import CONTENT_SECURITY_POLICY, LARGEST_MESSAGE_BYTES
 from tests.environments import ROOT, Environment, checkout, project
-from tests.serving import chromium, free_port, wait_until_it_answers
+from tests.serving import chromium, free_port, kernels, wait_until_it_answers
 
 BINDER = ROOT / "binder"
 BASE = "/user/derm-kit-abc123/"
@@ -92,32 +93,33 @@ def started(environment: Environment, tree: Path) -> Iterator[tuple[str, psutil.
         wait_until_it_answers(address.rstrip("/"), server)
         yield address, psutil.Process(server.pid)
     finally:
-        kernels = psutil.Process(server.pid).children(recursive=True)
+        kept = psutil.Process(server.pid).children(recursive=True)
         server.terminate()
         server.wait(60)
-        _, left = psutil.wait_procs(kernels, timeout=30)
+        _, left = psutil.wait_procs(kept, timeout=30)
         assert left == [], "processes left"
 
 
 def visit(address: str, server: psutil.Process, picture: Path) -> list[int]:
     """Open the front page by Binder's address, follow it to page 01, score a picture; the memory used, in bytes."""
     errors: list[str] = []
-    hosts: set[str] = set()
+    asked: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = browser.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", lambda r: hosts.add(r.url.split("/")[2]) if r.url.startswith(("http", "ws")) else None)
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{address}voila/render/notebooks/00_start_here.ipynb?token={TOKEN}", timeout=WAIT)
         expect(page.get_by_role("heading", name="Start here", level=1)).to_be_visible(timeout=WAIT)
         used = [memory(server)]
         page.get_by_role("link", name="Quick demo").click()
         expect(page.get_by_role("heading", name="Triage a case", level=1)).to_be_visible(timeout=WAIT)
         scored(page, picture)
+        assert kernels_come_down_to(1, server), "the kernel of a page that was left goes on"
         used.append(memory(server))
         browser.close()
     assert errors == []
-    assert hosts == {address.split("/")[2]}
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(f"{address}voila/files/notebooks/00_start_here.ipynb?token={TOKEN}", timeout=30)
     return used
@@ -133,6 +135,14 @@ def scored(page: Page, picture: Path) -> None:
     expect(page.locator(".dk-viewer canvas")).to_have_attribute("data-shown", "colour", timeout=WAIT)
     expect(page.get_by_text("9 other ways to draw a map need PyTorch, which is not installed here")).to_be_visible()
     assert page.get_by_label("By", exact=True).locator("option").count() == 2
+
+
+def kernels_come_down_to(n: int, server: psutil.Process) -> bool:
+    """Whether no more than `n` kernels are left within a minute."""
+    until = time.monotonic() + 60
+    while len(kernels(server)) > n and time.monotonic() < until:
+        time.sleep(0.2)
+    return len(kernels(server)) <= n
 
 
 def memory(server: psutil.Process) -> int:
