@@ -18,6 +18,8 @@ LARGEST_MESSAGE_BYTES = 32_000_000
 IDLE_S = 3_600
 PAGES = r"(?P<path>\d\d_[a-z_]+\.ipynb)"
 FRONT_PAGE = "00_start_here.ipynb"
+WARM = (FRONT_PAGE, "01_triage_a_case.ipynb")
+"""Pages whose kernel waits for a visitor, at some 230 MB each; the others start theirs when they are opened."""
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -43,16 +45,24 @@ class ServeError(DermKitError):
     """The workbench cannot be opened on this address."""
 
 
-def serve(port: int = PORT, address: str = "127.0.0.1", *, open_browser: bool = True, ready: Ready = print) -> None:
+def serve(
+    port: int = PORT,
+    address: str = "127.0.0.1",
+    *,
+    open_browser: bool = True,
+    lean: bool = False,
+    ready: Ready = print,
+) -> None:
     """Serve the workbench until Ctrl-C; `ready` is called with one line that names its address.
 
+    A `lean` server keeps no kernel waiting, also for the pages that are opened first.
     Raises ServeError where the port is taken or the address is not this machine's.
     """
     _require_free(address, port)
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
         filter(None, [str(Path(__file__).parent / "panels" / "jupyter"), os.environ.get("JUPYTER_PATH", "")])
     )
-    workbench = _application().instance()
+    workbench = _application(lean).instance()
     workbench.initialize(["--no-browser"] if not open_browser else [])
     workbench.ip, workbench.port, workbench.port_retries = address, port, 0
     shown = f"[{address}]" if ":" in address else address
@@ -78,20 +88,13 @@ def _require_free(address: str, port: int) -> None:
         ) from None
 
 
-def _application() -> Any:  # noqa: ANN401 - Voila carries no types
+def _application(lean: bool) -> Any:  # noqa: ANN401 - Voila carries no types
     from jupyter_server.utils import url_path_join
     from tornado.web import RedirectHandler
     from traitlets.config import Config
     from voila.app import Voila
-    from voila.tornado.handler import TornadoVoilaHandler
 
-    class PageHandler(TornadoVoilaHandler):  # type: ignore[misc]
-        """A page, with the cookie that lets it stop its own kernel when it is closed."""
-
-        async def prepare(self) -> None:
-            """Set the cookie."""
-            await super().prepare()
-            self.xsrf_token  # noqa: B018 - reading it sets the cookie
+    from derm_kit.notebook_server import PageHandler
 
     class Workbench(Voila):  # type: ignore[misc]
         """Voila without its file browser, its file handler and its contents service."""
@@ -100,7 +103,7 @@ def _application() -> Any:  # noqa: ANN401 - Voila carries no types
 
         def load_config_file(self, *_: object, **__: object) -> None:
             """Settings come from here alone, not from files that happen to lie about."""
-            self.update_config(_config(Config))
+            self.update_config(_config(Config, lean=lean))
 
         def init_handlers(self) -> list[Any]:
             """The network of a page, and the pages."""
@@ -125,7 +128,7 @@ def _application() -> Any:  # noqa: ANN401 - Voila carries no types
     return Workbench
 
 
-def _config(make: Any) -> Any:  # noqa: ANN401 - traitlets' Config
+def _config(make: Any, *, lean: bool) -> Any:  # noqa: ANN401 - traitlets' Config
     config = make()
     config.Voila.root_dir = str(share("notebooks"))
     config.Voila.tornado_settings = {
@@ -140,8 +143,11 @@ def _config(make: Any) -> Any:  # noqa: ANN401 - traitlets' Config
     config.VoilaConfiguration.file_denylist = [".*"]
     config.VoilaConfiguration.allow_template_override = "NO"
     config.VoilaConfiguration.allow_theme_override = "NO"
-    config.VoilaConfiguration.preheat_kernel = True
+    config.VoilaConfiguration.preheat_kernel = not lean
     config.VoilaConfiguration.default_pool_size = 1
+    config.VoilaKernelManager.preheat_denylist = [
+        page.name for page in share("notebooks").glob("*.ipynb") if page.name not in WARM
+    ]
     config.MappingKernelManager.cull_idle_timeout = IDLE_S
     config.MappingKernelManager.cull_interval = 60
     config.MappingKernelManager.cull_connected = True

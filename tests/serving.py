@@ -23,9 +23,10 @@ import derm_kit.serve as s
 pages, port, warm = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "warm"
 s.share = lambda _: pages
 usual = s._config
-def config(make):
-    made = usual(make)
+def config(make, **how):
+    made = usual(make, **how)
     made.VoilaConfiguration.preheat_kernel = warm
+    made.VoilaKernelManager.preheat_denylist = []
     return made
 s._config = config
 s.serve(port, open_browser=False)

@@ -20,26 +20,10 @@ NUMBER_COLUMNS = ("age_years", "skin_tone_class")
 """Columns held as float64, NaN where unknown; every other column is text, "" where unknown."""
 
 COLUMNS = (
-    "case_id",
-    "image",
-    "mask",
-    "lesion_id",
-    "patient_id",
-    "truth",
-    "diagnosis",
-    "truth_source",
-    "age_years",
-    "sex",
-    "anatomical_site",
-    "skin_type",
-    "skin_tone_class",
-    "device",
-    "source",
-    "split",
-    "licence",
-    "attribution",
+    "case_id", "image", "mask", "lesion_id", "patient_id", "truth", "diagnosis", "truth_source", "age_years", "sex",
+    "anatomical_site", "skin_type", "skin_tone_class", "device", "source", "split", "licence", "attribution",
     "exclusion",
-)
+)  # fmt: skip
 REJECT_COLUMNS = ("case_id", "file", "rule", "next_step")
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -22,6 +22,7 @@ from derm_kit.cli.scoring import check, score
 from derm_kit.cli.serving import serve
 from derm_kit.cli.simulation import simulate
 from derm_kit.cli.tuning import accuracy, tune
+from derm_kit.cli.workbench import workbench
 from derm_kit.errors import DermKitError
 
 app = typer.Typer(
@@ -45,7 +46,9 @@ def main() -> None:
         sys.exit(2)
 
 
-for command in (score, show, decide, tune, accuracy, simulate, cohort, check, phantoms, fetch_isic, serve, monitor):
+for command in (
+    score, show, decide, tune, accuracy, simulate, cohort, check, phantoms, fetch_isic, workbench, serve, monitor,
+):  # fmt: skip
     app.command()(command)
 for group in (*GROUPS, change, policy, hazards, incidents, report):
     app.add_typer(group)

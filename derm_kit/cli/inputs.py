@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,3 +57,28 @@ def require_new(out: Path | None) -> None:
             case=str(out),
             next_step="Name a file that does not exist.",
         )
+
+
+def require_new_folder(out: Path | None) -> None:
+    """Refuse to write over results, before anything is computed."""
+    if out is not None and (out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir())))):
+        raise DermKitError(
+            "results are written to a new or empty folder, so that none is lost",
+            case=str(out),
+            next_step="Name a folder that does not exist.",
+        )
+
+
+@contextmanager
+def results_in(out: Path) -> Iterator[None]:
+    """Make the folder `out`, for what is written inside. Raises DermKitError where either cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DermKitError(
+            "the folder of results must be writable",
+            case=str(out),
+            value=error.strerror,
+            next_step="Name another folder.",
+        ) from None

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from derm_kit.cli.console import NOTICE, console, errors, plain
+from derm_kit.cli.inputs import require_new_folder
 from derm_kit.errors import DermKitError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def monitor(
     out: Annotated[Path | None, typer.Option(help="New folder for every table, as CSV and JSON.")] = None,
 ) -> None:
     """Watch a service: what is odd in its feed, rates with intervals, and signals with known false-alarm rates."""
-    from derm_kit.cli.monitoring_files import require_new_folder, write_all
+    from derm_kit.cli.monitoring_files import write_all
     from derm_kit.surveillance.choice import part_of
     from derm_kit.surveillance.deliveries import read_feed
     from derm_kit.surveillance.findings import findings

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derm_kit.errors import DermKitError
+from derm_kit.cli.inputs import results_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 
 
 _SEVERAL = "; "
-
-
-def require_new_folder(out: Path | None) -> None:
-    """Refuse to write over results, before anything is computed."""
-    if out is not None and (out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir())))):
-        raise DermKitError(
-            "results are written to a new or empty folder, so that none is lost",
-            case=str(out),
-            next_step="Name a folder that does not exist.",
-        )
 
 
 def write_all(
@@ -53,18 +43,10 @@ def write_all(
         "promises": found.promises(),
         "tables": {name: _as_json(table) for name, table in tables.items()},
     }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out):
         for name, table in (tables | {"set_aside": feed.set_aside}).items():
             write_csv(out / f"{name}.csv", table)
         (out / "monitoring.json").write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DermKitError(
-            "the folder of results must be writable",
-            case=str(out),
-            value=error.strerror,
-            next_step="Name another folder.",
-        ) from None
 
 
 def _remarks(feed: Feed) -> pd.DataFrame:

@@ -23,6 +23,7 @@ def serve(
     run: Annotated[Path | None, typer.Option(help="Scores to open on. Left out: the reference cohort.")] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy in force. Left out: the default of the model.")] = None,
     feed: Annotated[Path | None, typer.Option(help="Feed of a service, for the page Monitoring.")] = None,
+    lean: Annotated[bool, typer.Option("--lean", help="No page waits ready: less memory, slower to open.")] = False,
     session: Annotated[
         str | None, typer.Option(help="Code of a teaching session: serve its readers' page and nothing else.")
     ] = None,
@@ -37,7 +38,9 @@ def serve(
 ) -> None:
     """Open the workbench in a browser, or a teaching session for its readers; Ctrl-C stops it."""
     if session:
-        _refuse_beside("--session", {"--run": run, "--policy": policy, "--feed": feed, "--address": address})
+        _refuse_beside(
+            "--session", {"--run": run, "--policy": policy, "--feed": feed, "--address": address, "--lean": lean}
+        )
         from derm_kit.readers.opening import PORT, Door, serve_session
 
         door = Door(host or "127.0.0.1", port or PORT, certificate, key, behind_proxy)
@@ -53,7 +56,7 @@ def serve(
         _open_on(run, policy)
     if feed:
         _watch(feed)
-    serve_pages(port or WORKBENCH_PORT, address or "127.0.0.1", open_browser=browser, ready=console.print)
+    serve_pages(port or WORKBENCH_PORT, address or "127.0.0.1", open_browser=browser, lean=lean, ready=console.print)
 
 
 def _refuse_beside(what: str, given: dict[str, object]) -> None:

@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from derm_kit.cli.console import console, errors, plain
-from derm_kit.cli.inputs import default_policy, read_run
+from derm_kit.cli.inputs import default_policy, read_run, require_new_folder, results_in
 from derm_kit.errors import DermKitError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def simulate(
     if names:
         _print_presets()
         return
-    _require_new_folder(out)
+    require_new_folder(out)
     read = Pathway.read(pathway)
     if report:
         _require_reportable(read, arm, report)
@@ -145,15 +145,6 @@ def _workers(dask: str) -> Iterator[Executor | None]:
         yield client.get_executor()  # type: ignore[no-untyped-call]
 
 
-def _require_new_folder(out: Path | None) -> None:
-    if out is not None and (out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir())))):
-        raise DermKitError(
-            "results are written to a new or empty folder, so that none is lost",
-            case=str(out),
-            next_step="Name a folder that does not exist.",
-        )
-
-
 def _require_reportable(pathway: Pathway, arms: list[str] | None, files: list[Path]) -> None:
     """Refuse before anything is simulated what no report can be made of or written to."""
     from derm_kit.records.report import require_report_file
@@ -206,8 +197,7 @@ def _write(outcomes: Outcomes, figures: pd.DataFrame, out: Path, *, people: bool
     }
     if people:
         tables |= {f"people {name}": _moments_in_words(outcomes.people(name)) for name in outcomes.arms}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out):
         for name, frame in tables.items():
             write_csv(out / f"{name.replace(' ', '_')}.csv", frame)
         (out / "pathway.json").write_text(outcomes.pathway.model_dump_json(indent=2, exclude_unset=True) + "\n")
@@ -215,13 +205,6 @@ def _write(outcomes: Outcomes, figures: pd.DataFrame, out: Path, *, people: bool
             (out / "policy.json").write_text(outcomes.policy.model_dump_json(indent=2) + "\n")
         about = {"derm_kit": version("derm-kit"), "seed": outcomes.seed, "replications": outcomes.replications}
         (out / "simulation.json").write_text(json.dumps(about | (outcomes.run.meta if outcomes.run else {}), indent=2))
-    except OSError as error:
-        raise DermKitError(
-            "the folder of results must be writable",
-            case=str(out),
-            value=error.strerror,
-            next_step="Name another folder.",
-        ) from None
     console.print(f"Tables, pathway and policy: {escape(str(out))}")
 
 

@@ -6,6 +6,7 @@ import ctypes
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -180,15 +181,18 @@ def _resolve(device: Device) -> Literal["cpu", "cuda"]:
     driver = Path("/proc/driver/nvidia/version").exists() or Path("C:/Windows/System32/nvcuda.dll").exists()
     if device == "cpu" or (device == "auto" and not driver):
         return "cpu"
-    import torch
+    build = "none"
+    if find_spec("torch"):
+        import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
+        if torch.cuda.is_available():
+            return "cuda"
+        build = torch.__version__
     if device == "auto":
         return "cpu"
     raise ModelError(
         "--device cuda needs a CUDA device and a CUDA build of torch",
-        value=f"torch {torch.__version__}",
+        value=f"torch {build}",
         next_step="Use --device cpu, or install a CUDA build (make workbench TORCH_INDEX=...).",
     )
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Protocol
 
@@ -123,12 +124,25 @@ def explain(
 
 
 def find_method(name: str) -> Method:
-    """The method registered under `name`. Raises ModelError where there is none."""
+    """The method registered under `name`. Raises ModelError where there is none, or it cannot be drawn here."""
     if name not in METHODS:
         raise ModelError(
             "maps are drawn by a registered method", value=name, next_step=f"Choose one of: {', '.join(METHODS)}."
         )
+    if name not in drawable():
+        raise ModelError(
+            "a map by this method needs PyTorch, which is not installed here",
+            value=name,
+            next_step=f"Install {', '.join(TORCH_PACKAGES)}, or choose one of: {', '.join(drawable())}.",
+        )
     return METHODS[name]
+
+
+@cache
+def drawable() -> dict[str, Method]:
+    """The methods that can be drawn on this machine: without PyTorch, those of derm-kit itself."""
+    torch_is_here = all(find_spec(module) for module in TORCH_PACKAGES.values())
+    return {name: method for name, method in METHODS.items() if torch_is_here or method.library == _OWN}
 
 
 def _squares(classifier: Classifier, cohort: Cohort, rows: range, reasons: list[str]) -> Iterator[tuple[int, Pixels]]:
@@ -167,12 +181,16 @@ def _raising(maps: Floats, columns: Columns) -> Floats:
     return np.maximum(maps[np.arange(len(columns)), columns], 0)
 
 
-_CAM = "pytorch-grad-cam"
+TORCH_PACKAGES = {
+    "torch": "torch", "torchvision": "torchvision", "timm": "timm", "captum": "captum", "grad-cam": "pytorch_grad_cam",
+}  # fmt: skip
+"""What a machine may do without where neither other maps nor a GPU is wanted: package, and the module it brings."""
+_CAM, _OWN = "pytorch-grad-cam", "derm-kit"
 METHODS: MappingProxyType[str, Method] = MappingProxyType(
     {
-        DEFAULT_METHOD: Method("Grad-CAM in one pass", "Selvaraju 2017; Zhou 2016", "derm-kit", False, _one_pass),
+        DEFAULT_METHOD: Method("Grad-CAM in one pass", "Selvaraju 2017; Zhou 2016", _OWN, False, _one_pass),
         "places_that_matter": Method(
-            "Hiding one place at a time", "Zeiler 2014", "derm-kit", True, places_that_matter, passes=PLACES_PASSES
+            "Hiding one place at a time", "Zeiler 2014", _OWN, True, places_that_matter, passes=PLACES_PASSES
         ),
         "grad_cam": Method("Grad-CAM", "Selvaraju 2017", _CAM, False, partial(_torch_maps.cam, "GradCAM")),
         "grad_cam_plus_plus": Method(

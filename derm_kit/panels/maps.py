@@ -16,7 +16,7 @@ import numpy as np
 from derm_kit.errors import ModelError
 from derm_kit.lesions import LesionType
 from derm_kit.model.classifier import Classifier, Floats
-from derm_kit.model.explanation import DEFAULT_METHOD, METHODS, one_pass_maps
+from derm_kit.model.explanation import DEFAULT_METHOD, METHODS, drawable, one_pass_maps
 from derm_kit.model.faithfulness import Mask, energy_in_lesion
 from derm_kit.model.side_process import SideProcess, Trust, Work
 from derm_kit.panels.charts import curves_html
@@ -26,6 +26,10 @@ from derm_kit.triage.single import TriagedCase
 
 Choice = tuple[str, LesionType]
 """A method's name and the type whose score its map explains."""
+WITHOUT_TORCH = (
+    "<p>{n} other ways to draw a map need PyTorch, which is not installed here. Scores, these maps and the check of a "
+    "map do without it.</p>"
+)
 
 
 class MapView(Panel):
@@ -48,7 +52,9 @@ class MapView(Panel):
         self.mode.observe(lambda change: self.viewer.set_trait("mode", change["new"]), "value")
         self.of_type = w.Dropdown(options=[(t.label, t.value) for t in classifier.card.types], description="Map of")
         self.method = w.Dropdown(
-            options=[(method.label, name) for name, method in METHODS.items()], value=DEFAULT_METHOD, description="By"
+            options=[(method.label, name) for name, method in drawable().items()],
+            value=DEFAULT_METHOD,
+            description="By",
         )
         self.check_button = w.Button(description="Check this map")
         self.check_button.on_click(lambda _: self.check())
@@ -58,11 +64,13 @@ class MapView(Panel):
         self.cancel_button.on_click(lambda _: self.cancel())
         self.working = w.VBox([self.progress, self.cancel_button])
         self.words, self.trust = w.HTML(), w.HTML()
+        missing = len(METHODS) - len(drawable())
+        without = [w.HTML(WITHOUT_TORCH.format(n=missing))] if missing else []
         for choice in (self.of_type, self.method):
             choice.observe(self._on_choice, "value")
         self._show_working(False)
         self.view = w.VBox([
-            self.viewer, self.mode, self.of_type, self.method, self.words, self.check_button,
+            self.viewer, self.mode, self.of_type, self.method, *without, self.words, self.check_button,
             self.working, self.notice, self.trust,
         ])  # fmt: skip
 
