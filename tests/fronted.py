@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from playwright.sync_api import Page
 
 from derm_kit.model.card import share
 from derm_kit.readers.certificate import self_made
@@ -26,7 +28,7 @@ from tests.serving import free_port, wait_until_it_answers
 SECRET = "0123456789abcdef" * 4
 PASSWORD = "of a test"  # noqa: S105
 LOGINS = ("ada@trust", "ben")
-PAGES = ("00_start_here.ipynb", "01_triage_a_case.ipynb", "02_case_review.ipynb")
+PAGES = ("00_start_here.ipynb", "01_triage_a_case.ipynb", "02_case_review.ipynb", "07_safety_case.ipynb")
 SERVER = """
 import sys
 from pathlib import Path
@@ -83,6 +85,13 @@ UPGRADE = {
 }  # fmt: skip
 
 
+def kernel_of(page: Page) -> str:
+    """Id of the kernel behind a page."""
+    found = re.search(r'"kernelId": "([0-9a-f-]{36})"', page.content())
+    assert found
+    return found[1]
+
+
 def _named(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -126,13 +135,16 @@ def fronted(folder: Path, workspace: Path, ada: str) -> Iterator[Fronted]:
 @contextmanager
 def _workbench(pages: Path, port: int, secret: Path, workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
     named = {name: value for name, value in os.environ.items() if name != "DERM_KIT_DATABASE_URL"}
+    long = pages.parent / ("too-long-for-the-path-of-a-socket-" * 4)
+    long.mkdir()
+    own = {"DERM_KIT_WORKSPACE": str(workspace), "TMPDIR": str(long)}
     with (pages.parent / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [
                 sys.executable, "-c", SERVER, pages, "serve", "--port", str(port), "--base-url", "derm",
                 "--proxy-secret", secret, "--user-header", "X-Remote-User",
             ],
-            stdout=log, stderr=log, start_new_session=True, env=named | {"DERM_KIT_WORKSPACE": str(workspace)},
+            stdout=log, stderr=log, start_new_session=True, env=named | own,
         )  # fmt: skip
         try:
             wait_until_it_answers(f"http://127.0.0.1:{port}", server)
