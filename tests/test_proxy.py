@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,12 @@ def test_a_hub_that_gives_no_address_of_this_machine_is_told(hub: pytest.MonkeyP
 def test_a_hub_without_a_token_is_told(hub: pytest.MonkeyPatch):
     hub.delenv("JUPYTERHUB_API_TOKEN")
     with pytest.raises(FrontError, match="a token"):
+        hub_here()
+
+
+def test_an_environment_without_the_hubs_tools_is_told(hub: pytest.MonkeyPatch):
+    hub.setitem(sys.modules, "jupyterhub.singleuser.extension", None)
+    with pytest.raises(FrontError, match=r"the hub's tools.*pip install 'derm-kit\[hub\]'"):
         hub_here()
 
 
