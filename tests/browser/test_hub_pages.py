@@ -31,7 +31,6 @@ SERVICE = "/services/derm-kit/"
 REVIEW = f"{SERVICE}voila/render/02_case_review.ipynb"
 PASSWORD = "of-a-test-hub"  # noqa: S105
 HUB = """
-import os
 from jupyterhub.proxy import Proxy
 
 class Nginx(Proxy):
@@ -97,15 +96,14 @@ def base(staffed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _guide(folder: Path, workspace: Path, port: int) -> str:
     """The guide's configuration of the hub, with a command that has a few of the pages."""
-    pages, command = folder / "pages", folder / "derm-kit"
+    pages, command = folder / "pages", folder / "command.py"
     pages.mkdir()
     for name in PAGES:
         shutil.copy(share("notebooks") / name, pages)
-    command.write_text(f"#!{sys.executable}\nimport sys\nsys.argv.insert(1, {str(pages)!r})\n{SERVER}", "utf-8")
-    command.chmod(0o700)
+    command.write_text(f"import sys\nsys.argv.insert(1, {str(pages)!r})\n{SERVER}", "utf-8")
     text = re.search(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)[1]  # type: ignore[index]
     changes = {
-        "/srv/derm-kit/venv/bin/derm-kit": str(command),
+        '"/srv/derm-kit/venv/bin/derm-kit"': f"{sys.executable!r}, {str(command)!r}",
         "http://127.0.0.1:8866": f"http://127.0.0.1:{port}",
         '"DERM_KIT_WORKSPACE": "/srv/derm-kit/workspace"': f'"DERM_KIT_WORKSPACE": {str(workspace)!r}, '
         f'"PYTHONPATH": {os.environ.get("PYTHONPATH", "")!r}',
