@@ -1,4 +1,8 @@
-"""The workbench in a browser: Voila with our template, bound to this machine, serving the pages and nothing else."""
+"""The workbench in a browser: Voila with our template, bound to this machine, serving the pages and nothing else.
+
+With something in front of it (proxy.py, hub.py) it answers below that path, to whom the front lets in, and the kernel
+of a page belongs to who opened it.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,22 @@ import errno
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from derm_kit.errors import DermKitError
 from derm_kit.model.card import share
+from derm_kit.proxy import Front
 
 PORT = 8866
 LARGEST_MESSAGE_BYTES = 32_000_000
 IDLE_S = 3_600
+EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget")
+"""What a page needs in the browser: whatever else of JupyterLab's is installed here may break it."""
+LONGEST_FOLDER = 40
+"""Characters of the temporary folder: a kernel's socket below it has at most 104 with its name."""
 PAGES = r"(?P<path>\d\d_[a-z_]+\.ipynb)"
 FRONT_PAGE = "00_start_here.ipynb"
 WARM = (FRONT_PAGE, "01_triage_a_case.ipynb")
@@ -41,6 +51,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
 Ready = Callable[[str], None]
 
 
+ALONE = Front()
+"""Nothing stands in front: the workbench of one person on their own machine."""
+
+
 class ServeError(DermKitError):
     """The workbench cannot be opened on this address."""
 
@@ -52,22 +66,28 @@ def serve(
     open_browser: bool = True,
     lean: bool = False,
     ready: Ready = print,
+    front: Front = ALONE,
 ) -> None:
     """Serve the workbench until Ctrl-C; `ready` is called with one line that names its address.
 
-    A `lean` server keeps no kernel waiting, also for the pages that are opened first.
+    A `lean` server keeps no kernel waiting, also for the pages that are opened first. `front` is the proxy or hub
+    before it; no browser is opened past it.
+
     Raises ServeError where the port is taken or the address is not this machine's.
     """
     _require_free(address, port)
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
         filter(None, [str(Path(__file__).parent / "panels" / "jupyter"), os.environ.get("JUPYTER_PATH", "")])
     )
-    workbench = _application(lean).instance()
-    workbench.initialize(["--no-browser"] if not open_browser else [])
+    workbench = _application(front, lean=lean).instance()
+    workbench.initialize([] if open_browser and front == ALONE else ["--no-browser"])
     workbench.ip, workbench.port, workbench.port_retries = address, port, 0
+    workbench.base_url, workbench.connection_dir_root = front.base_url, _short_temporary_folder()
+    if front.identity:
+        workbench.identity_provider_class, workbench.auto_token = front.identity(), True
     shown = f"[{address}]" if ":" in address else address
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this in the background ignores it
-    ready(f"The workbench is open at http://{shown}:{port}/ and stays open until you press Ctrl-C.")
+    ready(f"The workbench is open at http://{shown}:{port}{front.base_url} and stays open until you press Ctrl-C.")
     workbench.start()
 
 
@@ -88,13 +108,20 @@ def _require_free(address: str, port: int) -> None:
         ) from None
 
 
-def _application(lean: bool) -> Any:  # noqa: ANN401 - Voila carries no types
+def _short_temporary_folder() -> str:
+    """Where the kernels' sockets lie, in a folder that only this account enters."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= LONGEST_FOLDER or os.name == "nt" else "/tmp"  # noqa: S108 - a folder is made in it
+
+
+def _application(front: Front, *, lean: bool) -> Any:  # noqa: ANN401 - Voila carries no types
     from jupyter_server.utils import url_path_join
     from tornado.web import RedirectHandler
     from traitlets.config import Config
     from voila.app import Voila
 
     from derm_kit.notebook_server import PageHandler
+    from derm_kit.serve_access import owned, refuse_first
 
     class Workbench(Voila):  # type: ignore[misc]
         """Voila without its file browser, its file handler and its contents service."""
@@ -107,7 +134,7 @@ def _application(lean: bool) -> Any:  # noqa: ANN401 - Voila carries no types
 
         def init_handlers(self) -> list[Any]:
             """The network of a page, and the pages."""
-            drop = ("/voila/files/", "/voila/tree", "/voila/render/", "/voila/api/contents")
+            drop = ("/voila/files/", "/voila/tree", "/voila/render/", "/voila/api/contents", "/voila/query/")
             kept = [
                 h
                 for h in super().init_handlers()
@@ -118,12 +145,20 @@ def _application(lean: bool) -> Any:  # noqa: ANN401 - Voila carries no types
                 "config": self.config,
                 "voila_configuration": self.voila_configuration,
             }
-            front = url_path_join(self.server_url, "voila/render", FRONT_PAGE)
+            first = url_path_join(self.server_url, "voila/render", FRONT_PAGE)
+            if front.identity:
+                kept = [owned(handler, Path(self.connection_dir)) for handler in kept]
             return [
                 *kept,
                 (url_path_join(self.server_url, "/voila/render/") + PAGES, PageHandler, page),
-                (self.server_url, RedirectHandler, {"url": front, "permanent": False}),
+                (self.server_url, RedirectHandler, {"url": first, "permanent": False}),
             ]
+
+        def listen(self) -> None:
+            """Listen, once the front's rule stands before all others."""
+            if front.refuse:
+                refuse_first(self.app, front.refuse)
+            super().listen()
 
     return Workbench
 
@@ -143,11 +178,14 @@ def _config(make: Any, *, lean: bool) -> Any:  # noqa: ANN401 - traitlets' Confi
     config.VoilaConfiguration.file_denylist = [".*"]
     config.VoilaConfiguration.allow_template_override = "NO"
     config.VoilaConfiguration.allow_theme_override = "NO"
+    config.VoilaConfiguration.extension_allowlist = list(EXTENSIONS)
     config.VoilaConfiguration.preheat_kernel = not lean
     config.VoilaConfiguration.default_pool_size = 1
     config.VoilaKernelManager.preheat_denylist = [
         page.name for page in share("notebooks").glob("*.ipynb") if page.name not in WARM
     ]
+    if os.name != "nt":  # sockets in a private folder: on a port of the machine every account could listen
+        config.KernelManager.transport = "ipc"
     config.MappingKernelManager.cull_idle_timeout = IDLE_S
     config.MappingKernelManager.cull_interval = 60
     config.MappingKernelManager.cull_connected = True

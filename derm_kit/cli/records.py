@@ -21,6 +21,8 @@ GROUPS = (people, audit, register)
 
 ROLES = ("reviewer", "dermatologist", "safety officer", "administrator")
 """The roles of derm_kit.records.people, which is not imported to print a help text."""
+MOST_MENTIONS = 50
+"""Texts told one by one after a person was erased."""
 NewFile = Annotated[Path, typer.Option("--out", help="New file to write.")]
 
 
@@ -48,13 +50,12 @@ def list_people() -> None:
     with open_existing() as opened:
         everybody = opened.people()
     table = Table()
-    for heading in ("name", "role", "registration", "added", "id"):
+    for heading in ("name", "role", "registration", "login", "added", "id"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for person in everybody:
         name = "(erased)" if person.erased_at else person.name
-        table.add_row(
-            *(plain(cell) for cell in (name, person.role, person.registration, person.added_at[:10], person.id))
-        )
+        cells = name, person.role, person.registration, person.login, person.added_at[:10], person.id
+        table.add_row(*map(plain, cells))
     console.print(table)
 
 
@@ -63,13 +64,47 @@ def erase(
     person: Annotated[str, typer.Argument(help="Id, as 'derm-kit people list' prints it.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Erase a person's name, registration and passphrase; what they did stays under the id."""
+    """Erase a person's name, registration, passphrase and login; what they did stays under the id.
+
+    Says where else in the register the name may stand.
+    """
     with open_existing() as opened:
         found = opened.person(person)
         if not yes:
             typer.confirm(f"Erase who {plain(found.name)} is? This cannot be undone", abort=True)
+        named = opened.mentions(person)
         opened.erase_person(person)
     console.print(f"Erased. Reviews and audit log keep the id {plain(person)}. Older backups still hold the name.")
+    if not named:
+        console.print("No other text in the register holds a word of the name, the registration or the login.")
+        return
+    console.print(f"Texts that others wrote are not changed; {len(named):,} may name the person. Look at each:")
+    for one in named[:MOST_MENTIONS]:
+        console.print(f"  {plain(one.subject)}, {plain(one.column)}: '{plain(one.found)}'", soft_wrap=True)
+    if len(named) > MOST_MENTIONS:
+        console.print(f"  and {len(named) - MOST_MENTIONS:,} more")
+
+
+@people.command()
+def login(
+    person: Annotated[str, typer.Argument(help="Id, as 'derm-kit people list' prints it.")],
+    name: Annotated[str, typer.Argument(help="Login name, as the proxy or the JupyterHub sends it.")] = "",
+    none: Annotated[bool, typer.Option("--none", help="Take the login away.")] = False,
+) -> None:
+    """Have a login name stand for a person on the pages; a decision still needs their passphrase."""
+    if bool(name.strip()) == none:
+        raise RecordError(
+            "a person is given one login name, or --none",
+            case=person,
+            value=name,
+            next_step="derm-kit people login ID NAME, or: derm-kit people login ID --none.",
+        )
+    with open_existing() as opened:
+        found = opened.name_login(person, name)
+    if none:
+        console.print(f"No login stands for {plain(found.name)} any more.")
+    else:
+        console.print(f"The login {plain(found.login)} stands for {plain(found.name)}.")
 
 
 @people.command()

@@ -24,6 +24,15 @@ def serve(
     policy: Annotated[Path | None, typer.Option(help="Policy in force. Left out: the default of the model.")] = None,
     feed: Annotated[Path | None, typer.Option(help="Feed of a service, for the page Monitoring.")] = None,
     lean: Annotated[bool, typer.Option("--lean", help="No page waits ready: less memory, slower to open.")] = False,
+    base_url: Annotated[
+        str | None, typer.Option(help="Path under which a reverse proxy is asked for the workbench, such as /derm/.")
+    ] = None,
+    proxy_secret: Annotated[
+        Path | None, typer.Option(help="File with the secret that the proxy proves itself by; others are refused.")
+    ] = None,
+    user_header: Annotated[
+        str | None, typer.Option(help="Header in which the proxy says who is logged in, such as X-Remote-User.")
+    ] = None,
     session: Annotated[
         str | None, typer.Option(help="Code of a teaching session: serve its readers' page and nothing else.")
     ] = None,
@@ -37,9 +46,13 @@ def serve(
     ] = False,
 ) -> None:
     """Open the workbench in a browser, or a teaching session for its readers; Ctrl-C stops it."""
+    of_a_proxy: dict[str, object] = {
+        "--base-url": base_url, "--proxy-secret": proxy_secret, "--user-header": user_header,
+    }  # fmt: skip
     if session:
         _refuse_beside(
-            "--session", {"--run": run, "--policy": policy, "--feed": feed, "--address": address, "--lean": lean}
+            "--session",
+            {"--run": run, "--policy": policy, "--feed": feed, "--address": address, "--lean": lean} | of_a_proxy,
         )
         from derm_kit.readers.opening import PORT, Door, serve_session
 
@@ -49,14 +62,25 @@ def serve(
     _refuse_beside(
         "the workbench", {"--host": host, "--certificate": certificate, "--key": key, "--behind-proxy": behind_proxy}
     )
+    from derm_kit.hub import hub_here, is_hub_here
+    from derm_kit.proxy import proxied
     from derm_kit.serve import PORT as WORKBENCH_PORT
     from derm_kit.serve import serve as serve_pages
 
+    if is_hub_here():
+        _refuse_beside("a JupyterHub, which says where to listen", {"--port": port, "--address": address} | of_a_proxy)
+        hub = hub_here()
+        address, port, front = hub.address, hub.port, hub.front
+    else:
+        front = proxied(base_url or "/", proxy_secret, user_header or "")
     if run or policy:
         _open_on(run, policy)
     if feed:
         _watch(feed)
-    serve_pages(port or WORKBENCH_PORT, address or "127.0.0.1", open_browser=browser, lean=lean, ready=console.print)
+    serve_pages(
+        port or WORKBENCH_PORT, address or "127.0.0.1",
+        open_browser=browser, lean=lean, ready=console.print, front=front,
+    )  # fmt: skip
 
 
 def _refuse_beside(what: str, given: dict[str, object]) -> None:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 import ipywidgets as w
 
 from derm_kit.errors import RecordError
+from derm_kit.panels.login import person_here
 from derm_kit.panels.parts import notice_html
 from derm_kit.records.here import register_here
 from derm_kit.records.people import Person
@@ -31,10 +32,10 @@ class Signature:
         self.view.add_class("dk-sign")
 
     def offer(self, people: list[Person]) -> None:
-        """Everybody who is still there; who was chosen stays chosen."""
+        """Everybody who is still there; who was chosen stays chosen, else whoever is logged in at the page."""
         chosen, here = self.person.value, [p for p in people if p.erased_at is None]
         self.person.options = [("Choose your name…", ""), *((f"{p.name}, {p.role}", p.id) for p in here)]
-        self.person.value = chosen if chosen in {p.id for p in here} else ""
+        self.person.value = chosen if chosen in {p.id for p in here} else person_here(here)
 
     def pressed_again(self, notice: w.HTML) -> bool:
         """Whether a press follows one that was signed, itself unsigned: `notice` then adds that to what it says."""

@@ -9,6 +9,7 @@ from typing import Protocol
 import ipywidgets as w
 
 from derm_kit.errors import RecordError
+from derm_kit.panels.login import login_here, person_here
 from derm_kit.panels.parts import Panel, guarded
 from derm_kit.records.people import Person
 
@@ -17,6 +18,8 @@ NO_REGISTER = (
     "the first person: derm-kit people add."
 )
 UNUSABLE = "The register cannot be used now, so nothing can be stored{still}."
+
+NOBODY = "who stands for nobody in the register yet: an administrator says who it is, with derm-kit people login"
 
 
 class Seat(Protocol):
@@ -50,7 +53,7 @@ class SignInPanel(Panel):
         super().__init__()
         self._purpose, self._still = purpose, still
         self._desk, self._then, self._anybody, self._without = desk, then, False, NO_REGISTER
-        self._entered = False
+        self._entered, self._login, self._known = False, "", False
         self.words = w.HTML()
         self.person = w.Dropdown(description="I am")
         self.passphrase = w.Password(description="Passphrase", continuous_update=False)
@@ -83,7 +86,8 @@ class SignInPanel(Panel):
     def _offer(self, people: list[Person]) -> None:
         chosen = self.person.value
         self.person.options = [("Choose your name…", ""), *((f"{p.name}, {p.role}", p.id) for p in people)]
-        self.person.value = chosen if chosen in {p.id for p in people} else ""
+        self.person.value = chosen if chosen in {p.id for p in people} else person_here(people)
+        self._login, self._known = login_here(), bool(person_here(people))
         self._anybody = bool(people)
         self._show()
 
@@ -126,4 +130,11 @@ class SignInPanel(Panel):
             said = escape(self._purpose)
         else:
             said = escape(self._without.format(still=self._still))
-        self.words.value = f"<p>{said}</p>"
+        self.words.value = f"<p>{said}</p>{self._login_html()}"
+
+    def _login_html(self) -> str:
+        """Whom the proxy or hub has let in: it signs nothing."""
+        if not self._login:
+            return ""
+        stands = "" if self._known else f", {NOBODY}"
+        return f"<p class='dk-hint'>Logged in as <strong>{escape(self._login)}</strong>{stands}.</p>"

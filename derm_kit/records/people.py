@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SHORTEST_PASSPHRASE = 12
 LONGEST_NAME = 1_000
+LONGEST_LOGIN = 255
 FREE_FAILURES = 3
 """Wrong passphrases in a row before the next try has to wait: 2, 4, 8 ... seconds, at most LONGEST_WAIT."""
 LONGEST_WAIT = timedelta(minutes=15)
@@ -43,7 +44,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """A person as the register knows them; name and registration are "" once erased."""
+    """A person as the register knows them; name, registration and login are "" once erased."""
 
     id: str
     name: str
@@ -51,6 +52,7 @@ class Person:
     registration: str
     added_at: str
     erased_at: str | None = None
+    login: str = ""
 
     @property
     def registered(self) -> bool:
@@ -77,6 +79,7 @@ def add(session: Session, actor: str, name: str, role: Role, registration: str, 
         failed_at=None,
         added_at=now(),
         erased_at=None,
+        login=None,
     )
     seal(session, row, actor, "person added", role=row.role, registered=bool(registration))
     return person_of(row)
@@ -105,11 +108,36 @@ def find(session: Session, person: str) -> Person:
 
 
 def erase(session: Session, actor: str, person: str) -> None:
-    """Empty all that says who a person was: name, registration, passphrase. What they did stays, under the id."""
+    """Empty all that says who a person was: name, registration, passphrase, login. What they did stays under the id."""
     row = require(session, person)
     row.name = row.registration = row.passphrase = row.salt = ""
-    row.failures, row.failed_at, row.erased_at = 0, None, now()
+    row.failures, row.failed_at, row.login, row.erased_at = 0, None, None, now()
     seal(session, row, actor, "person erased")
+
+
+def name_login(session: Session, actor: str, person: str, login: str) -> Person:
+    """Have a login name stand for a person, "" for none. The log says that it was named, never what it is.
+
+    Raises RecordError for a login that stands for somebody else, or that no proxy could send.
+    """
+    row, login = require(session, person), login.strip()
+    if len(login) > LONGEST_LOGIN or not login.isprintable():
+        raise RecordError(
+            f"a login name is printable and has at most {LONGEST_LOGIN} characters",
+            value=login[:LONGEST_LOGIN],
+            next_step="Give it as the proxy or the hub sends it.",
+        )
+    other = session.scalar(select(PersonRow).where(PersonRow.login == login))
+    if other is not None and other.id != row.id:
+        raise RecordError(
+            "a login name stands for one person; this one stands for somebody else",
+            case=login,
+            value=other.id,
+            next_step=f"Take it away there first: derm-kit people login {other.id} --none.",
+        )
+    row.login = login or None
+    seal(session, row, actor, "login named" if login else "login taken away")
+    return person_of(row)
 
 
 def change_passphrase(session: Session, actor: str, person: str, hashed: str) -> None:
@@ -197,4 +225,4 @@ def _hasher() -> PasswordHasher:
 
 def person_of(row: PersonRow) -> Person:
     """The row as others see it: without the passphrase."""
-    return Person(row.id, row.name, Role(row.role), row.registration, row.added_at, row.erased_at)
+    return Person(row.id, row.name, Role(row.role), row.registration, row.added_at, row.erased_at, row.login or "")

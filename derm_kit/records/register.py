@@ -19,6 +19,7 @@ from derm_kit.records.anchor import Anchor
 from derm_kit.records.audit import Entry
 from derm_kit.records.chain import EMPTY, Head
 from derm_kit.records.database import URL_VARIABLE, Database
+from derm_kit.records.mentions import Mention, mentions
 from derm_kit.records.migrations import SCHEMA, migrate, schema_of
 from derm_kit.records.people import Person, Role
 from derm_kit.records.reviews import Review, Verdict
@@ -151,6 +152,16 @@ class Register:
         with self.writing() as session:
             people.erase(session, actor, person)
         self.forget_erased()
+
+    def name_login(self, person: str, login: str, *, actor: str = audit.COMMAND_LINE) -> Person:
+        """Have a login name, as a proxy or a JupyterHub sends it, stand for a person; "" for none."""
+        with self.writing() as session:
+            return people.name_login(session, actor, person, login)
+
+    def mentions(self, person: str) -> list[Mention]:
+        """Where else in the register a person may be named: what erasing them does not reach."""
+        with self.reading() as session:
+            return mentions(session, people.find(session, person))
 
     def forget_erased(self) -> None:
         """Let the database write over what was erased, as far as it can by itself."""

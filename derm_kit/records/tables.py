@@ -60,6 +60,7 @@ class PersonRow(SealedRow):
     """Somebody who reviews, approves or administers. Erasing empties all that says who it was."""
 
     __tablename__ = "people"
+    __table_args__ = (Index("people_login", "login", unique=True),)
 
     name: Mapped[str]
     role: Mapped[str]
@@ -71,6 +72,8 @@ class PersonRow(SealedRow):
     failed_at: Mapped[str | None]
     added_at: Mapped[str]
     erased_at: Mapped[str | None]
+    login: Mapped[str | None]
+    """What a proxy or a JupyterHub calls this person; it names them on pages and signs nothing."""
 
 
 class ReviewRow(SealedRow):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 SUITES = (
     "scoring", "pages", "tuning", "slider", "records", "review", "simulation", "referral", "teaching",
-    "monitoring", "reports",
+    "monitoring", "reports", "memory",
 )  # fmt: skip
 PAGE = Path("docs/benchmarks.md")
 HEAD = """# Benchmarks

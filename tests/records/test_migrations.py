@@ -76,3 +76,16 @@ def test_every_table_is_sealed_or_the_log_and_what_is_never_changed_has_its_trig
         catalogue = "SELECT tgname FROM pg_trigger" if place.url else "SELECT name FROM sqlite_master"
         found = set(connection.scalars(text(catalogue)))
         assert {f"{table}_no_{event}" for table in APPEND_ONLY for event in ("update", "delete")} <= found
+
+
+def test_a_login_is_never_lost_on_the_way_down(register: Register, place: Place, reader: str):
+    register.name_login(reader, "ada@trust")
+    with pytest.raises(RecordError, match="never taken back"), register._database.writing() as session:
+        migrate(session.connection(), "0004")
+    assert register.person(reader).login == "ada@trust"
+    register.name_login(reader, "")
+    with place.sql() as connection:
+        migrate(connection, "0004")
+    with place.open() as newer:
+        assert newer.person(reader).login == ""
+        assert newer.verify().sound

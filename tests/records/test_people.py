@@ -92,8 +92,9 @@ def test_an_erased_person_is_gone_from_every_file_and_their_work_and_the_chain_s
     register: Register, place: Place, reader: str
 ):
     saved = register.save_review(review(reader))
+    register.name_login(reader, "lovelace-1815")
     register.erase_person(reader)
-    assert [(p.name, p.registration, bool(p.erased_at)) for p in register.people()] == [("", "", True)]
+    assert [(p.name, p.registration, p.login, bool(p.erased_at)) for p in register.people()] == [("", "", "", True)]
     assert register.reviews(RUN, "case 1") == [saved]
     assert register.verify().sound
     with place.sql() as connection:
@@ -102,9 +103,11 @@ def test_an_erased_person_is_gone_from_every_file_and_their_work_and_the_chain_s
     for file in place.folder.iterdir():
         assert b"Ada Reader" not in file.read_bytes()
         assert b"1234567" not in file.read_bytes()
+        assert b"lovelace-1815" not in file.read_bytes()
     for refused in (
         lambda: register.save_review(review(reader)),
         lambda: register.check_passphrase(reader, PASSPHRASE),
+        lambda: register.name_login(reader, "lovelace-1815"),
     ):
         with pytest.raises(RecordError, match="this person was erased"):
             refused()
@@ -113,6 +116,7 @@ def test_an_erased_person_is_gone_from_every_file_and_their_work_and_the_chain_s
 def test_no_name_stands_in_the_audit_log(register: Register, reader: str):
     register.save_review(review(reader, note="seen by Ada Reader"))
     register.check_passphrase(reader, PASSPHRASE)
+    register.name_login(reader, "Ada@trust")
     assert "Ada" not in repr(list(register.entries()))
     assert "GMC" not in repr(list(register.entries()))
 
@@ -127,3 +131,25 @@ def test_a_person_has_a_name_and_a_long_passphrase(register: Register, name: str
 def test_registered_is_who_has_a_registration(register: Register, reader: str):
     assert register.person(reader).registered
     assert not register.add_person("Bo", Role.SAFETY_OFFICER, PASSPHRASE, registration="  ").registered
+
+
+def test_a_login_stands_for_one_person_until_it_is_taken_away(register: Register, reader: str):
+    ben = register.add_person("Ben", Role.REVIEWER, PASSPHRASE)
+    assert register.name_login(reader, " ada@trust ").login == "ada@trust"
+    with pytest.raises(RecordError, match="stands for somebody else") as told:
+        register.name_login(ben.id, "ada@trust")
+    assert f"people login {reader} --none" in str(told.value)
+    assert register.name_login(reader, "ada@trust").login == "ada@trust", "said twice"
+    assert register.name_login(reader, "").login == ""
+    assert register.name_login(ben.id, "ada@trust").login == "ada@trust"
+    assert register.person(reader).login == ""
+    register.erase_person(ben.id)
+    assert register.name_login(reader, "ada@trust").login == "ada@trust", "free again once its person was erased"
+    assert register.verify().sound
+
+
+@pytest.mark.parametrize("login", ["a" * 256, "ada\nben", "ada\0"])
+def test_a_login_that_no_proxy_sends_is_refused(register: Register, reader: str, login: str):
+    with pytest.raises(RecordError, match="a login name is printable"):
+        register.name_login(reader, login)
+    assert register.person(reader).login == ""

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
+from derm_kit.records.register import Register
+from derm_kit.records.tables import ReviewRow
 from tests.records.places import PASSPHRASE, Place, review
 from tests.records.terminal import TWICE, Terminal
 
@@ -15,6 +17,7 @@ NOTHING_HERE = (
     "people list",
     "people erase 0123 --yes",
     "people passphrase 0123",
+    "people login 0123 ada",
     "audit verify",
     "audit export --out {}/file",
     "register backup --out {}/file",
@@ -102,6 +105,40 @@ def test_what_cannot_be_added_is_told_in_one_line(terminal: Terminal):
     short = terminal.refused("people add", "Ada", "--role", "reviewer", typed="short\nshort")
     assert "a passphrase has at least 12 characters" in short
     assert "Ada" not in terminal("people list")
+
+
+def test_a_login_is_named_listed_and_taken_away(terminal: Terminal, reader: str):
+    assert "The login ada@trust stands for Ada." in terminal("people login", reader, "ada@trust")
+    assert "ada@trust" in terminal("people list")
+    assert "No login stands for Ada any more." in terminal("people login", reader, "--none")
+    assert "ada@trust" not in terminal("people list")
+    for more in ((), ("ada@trust", "--none")):
+        assert "a person is given one login name, or --none" in terminal.refused("people login", reader, *more)
+
+
+def test_erasing_tells_in_which_texts_of_others_the_name_may_stand(terminal: Terminal):
+    with terminal.place.open() as register:
+        ada = register.add_person("Ada Reader", "reviewer", PASSPHRASE, registration="GMC 1234567").id
+        ben = register.add_person("Ben Nevis", "reviewer", PASSPHRASE).id
+        register.name_login(ada, "areader7")
+        notes = "As READER says", "Adaptive", "See gmc 1234567", "areader7 wrote", "Nothing of it"
+        said = [register.save_review(review(ben, f"case {n}", note=note)) for n, note in enumerate(notes)]
+        ids = {r.case_id: r.subject for r in _rows(register)}
+    told = terminal("people erase", ada, "--yes")
+    assert "3 may name the person" in told
+    for n, found in ((0, "READER"), (2, "gmc 1234567"), (3, "areader7")):
+        assert f"{ids[said[n].case]}, note: '{found}'" in told
+    for n in (1, 4):
+        assert ids[said[n].case] not in told
+    assert "Sound" in terminal("audit verify")
+    assert "No other text in the register" in terminal("people erase", ben, "--yes")
+
+
+def _rows(register: Register) -> list[ReviewRow]:
+    with register.reading() as session:
+        rows = list(session.scalars(select(ReviewRow)))
+        session.expunge_all()
+    return rows
 
 
 def test_a_new_passphrase_is_asked_for(terminal: Terminal, reader: str):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from derm_kit.errors import RecordError
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The version that this derm-kit reads and writes: the newest in `versions`."""
 NOTHING = "base"
 """The version before the first: no tables."""
