@@ -16,6 +16,8 @@ from derm_kit.model.card import share
 PORT = 8866
 LARGEST_MESSAGE_BYTES = 32_000_000
 IDLE_S = 3_600
+DEAD_AFTER_S = 0.5
+"""How often it is looked whether a kernel has died. A new one would know nothing of the page: none is started."""
 PAGES = r"(?P<path>\d\d_[a-z_]+\.ipynb)"
 FRONT_PAGE = "00_start_here.ipynb"
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -142,6 +144,9 @@ def _config(make: Any) -> Any:  # noqa: ANN401 - traitlets' Config
     config.VoilaConfiguration.allow_theme_override = "NO"
     config.VoilaConfiguration.preheat_kernel = True
     config.VoilaConfiguration.default_pool_size = 1
+    config.VoilaConfiguration.multi_kernel_manager_class = "derm_kit.kernels.PageKernels"
+    config.KernelRestarter.restart_limit = 0
+    config.KernelRestarter.time_to_dead = DEAD_AFTER_S
     config.MappingKernelManager.cull_idle_timeout = IDLE_S
     config.MappingKernelManager.cull_interval = 60
     config.MappingKernelManager.cull_connected = True
