@@ -127,3 +127,18 @@ def test_a_person_has_a_name_and_a_long_passphrase(register: Register, name: str
 def test_registered_is_who_has_a_registration(register: Register, reader: str):
     assert register.person(reader).registered
     assert not register.add_person("Bo", Role.SAFETY_OFFICER, PASSPHRASE, registration="  ").registered
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out_for_long(
+    register: Register, reader: str, monkeypatch: pytest.MonkeyPatch
+):
+    moment = datetime.now(UTC)
+    monkeypatch.setattr(people, "now", lambda: moment.isoformat(timespec="microseconds"))
+    for _ in range(3):
+        with pytest.raises(RecordError, match="the passphrase is wrong"):
+            register.check_passphrase(reader, "wrong horse battery staple")
+    moment -= timedelta(minutes=10)
+    with pytest.raises(RecordError, match="the next try has to wait"):
+        register.check_passphrase(reader, PASSPHRASE)
+    moment -= timedelta(days=1)
+    assert register.check_passphrase(reader, PASSPHRASE).id == reader
