@@ -118,7 +118,7 @@ def _worker(page: Page, workbench: Workbench, folder: Path) -> Seen:
     picture = folder / "phantom.png"
     cv2.imwrite(str(picture), draw(LesionType.MELANOMA, 9_000).image[..., ::-1])
     page.goto(TRIAGE)
-    expect(page.get_by_label("Skin type")).to_be_visible(timeout=WAIT)
+    page.get_by_label("Skin type").select_option(label="II: white, usually burns", timeout=WAIT)
     upload(page, picture)
     expect(page.get_by_text("Grad-CAM in one pass of")).to_be_visible(timeout=WAIT)
     page.get_by_label("By", exact=True).select_option(label="Occlusion")

@@ -59,7 +59,8 @@ score(read(Path(sys.argv[1])), Classifier(device="cpu"), Path(sys.argv[2]), batc
 
 def killed_scoring(folder: Path) -> Seen:
     pictures, killed, whole = folder / "phantoms", folder / "killed", folder / "whole"
-    subprocess.run([Path(sys.executable).with_name("derm-kit"), "phantoms", pictures], check=True, capture_output=True)
+    drawing = [Path(sys.executable).with_name("derm-kit"), "phantoms", pictures, "--each", "2"]
+    subprocess.run(drawing, check=True, capture_output=True)
     command = [sys.executable, "-c", SCORING, pictures]
     with subprocess.Popen([*command, killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         until(lambda: len(_parts(killed)) > 2 or run.poll() is not None, 120)
