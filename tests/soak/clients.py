@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 
 from playwright.async_api import Error, Page, expect
@@ -42,7 +43,10 @@ class Steps:
 
 @dataclass
 class Client:
-    """One person at the workbench: `name` signs in, `cases` lie side by side in the list, `pictures` are dropped."""
+    """One person at the workbench: `name` signs in, `cases` lie side by side in the list, `pictures` are dropped.
+
+    `first` is the page that they begin on, counted on without end.
+    """
 
     page: Page
     name: str
@@ -51,17 +55,18 @@ class Client:
     pictures: list[Path]
     steps: Steps
     end: float
+    first: int
 
     async def work(self) -> None:
         """Go round the three pages until the time is up; a step that fails is told and the next page opened."""
-        while not self.over:
-            for turn in (self.triage, self.tune, self.review):
-                try:
-                    await turn()
-                except (AssertionError, Error) as error:
-                    self.steps.failed.append(f"{self.name}, {turn.__name__}: {str(error).splitlines()[0]}")
-                if self.over:
-                    break
+        turns = cycle((self.triage, self.tune, self.review))
+        for turn in islice(turns, self.first % 3, None):
+            if self.over:
+                break
+            try:
+                await turn()
+            except (AssertionError, Error) as error:
+                self.steps.failed.append(f"{self.name}, {turn.__name__}: {str(error).splitlines()[0]}")
         await self.page.close(run_before_unload=True)
 
     @property

@@ -108,7 +108,9 @@ async def clients(workbench: Workbench, names: list[str], minutes: float, folder
         watching = asyncio.create_task(watch.go_on())
         await asyncio.gather(
             *(
-                Client(page, name, run_hash(reference), order[i * each : (i + 1) * each], pictures, steps, end).work()
+                Client(
+                    page, name, run_hash(reference), order[i * each : (i + 1) * each], pictures, steps, end, i
+                ).work()
                 for i, (page, name) in enumerate(zip(pages, names, strict=True))
             )
         )
