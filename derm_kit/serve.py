@@ -37,6 +37,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 """Widgets are drawn by inline scripts and by modules from blobs; nothing may come from or go to another host."""
 
+OUTPUT_WAIT_S = 120
+"""How long a page that has been worked out is waited for: on a machine under load the usual 4 s leave it empty."""
 
 Ready = Callable[[str], None]
 
@@ -145,6 +147,7 @@ def _config(make: Any) -> Any:  # noqa: ANN401 - traitlets' Config
     config.VoilaConfiguration.preheat_kernel = True
     config.VoilaConfiguration.default_pool_size = 1
     config.VoilaConfiguration.multi_kernel_manager_class = "derm_kit.kernels.PageKernels"
+    config.NotebookClient.iopub_timeout = OUTPUT_WAIT_S
     config.KernelRestarter.restart_limit = 0
     config.KernelRestarter.time_to_dead = DEAD_AFTER_S
     config.MappingKernelManager.cull_idle_timeout = IDLE_S
