@@ -37,8 +37,10 @@ coverage: $(VENV)/.dev ## Lines and branches of derm_kit that the tests run, ker
 bench: $(VENV)/.dev ## Every speed, beside its peer where there is one, into docs/benchmarks.md (needs DERM_KIT_DATA)
 	$(BIN)/python -m tests.benchmarks
 
-soak: $(VENV)/.dev ## Hours of killed writers (PostgreSQL too where DERM_KIT_TEST_DATABASE_URL names one)
+soak: $(VENV)/.dev ## Killed writers (PostgreSQL too where DERM_KIT_TEST_DATABASE_URL names one), faults, load
 	DERM_KIT_SOAK=1 $(BIN)/python -m pytest tests/records/test_writers.py
+	$(BIN)/python -m tests.soak.faults --write
+	$(BIN)/python -m tests.soak.load --write
 
 COMPILE := $(BIN)/uv pip compile pyproject.toml --constraints constraints.txt --generate-hashes --universal \
 	  --python-version 3.11 --no-annotate --no-header --no-emit-index-url

@@ -26,6 +26,8 @@ EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-
 """What a page needs in the browser: whatever else of JupyterLab's is installed here may break it."""
 LONGEST_FOLDER = 40
 """Characters of the temporary folder: a kernel's socket below it has at most 104 with its name."""
+DEAD_AFTER_S = 0.5
+"""How often it is looked whether a kernel has died. A new one would know nothing of the page: none is started."""
 PAGES = r"(?P<path>\d\d_[a-z_]+\.ipynb)"
 FRONT_PAGE = "00_start_here.ipynb"
 WARM = (FRONT_PAGE, "01_triage_a_case.ipynb")
@@ -47,6 +49,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 """Widgets are drawn by inline scripts and by modules from blobs; nothing may come from or go to another host."""
 
+OUTPUT_WAIT_S = 120
+"""How long a page that has been worked out is waited for: on a machine under load the usual 4 s leave it empty."""
 
 Ready = Callable[[str], None]
 
@@ -186,6 +190,10 @@ def _config(make: Any, *, lean: bool) -> Any:  # noqa: ANN401 - traitlets' Confi
     ]
     if os.name != "nt":  # sockets in a private folder: on a port of the machine every account could listen
         config.KernelManager.transport = "ipc"
+    config.VoilaConfiguration.multi_kernel_manager_class = "derm_kit.kernels.PageKernels"
+    config.NotebookClient.iopub_timeout = OUTPUT_WAIT_S
+    config.KernelRestarter.restart_limit = 0
+    config.KernelRestarter.time_to_dead = DEAD_AFTER_S
     config.MappingKernelManager.cull_idle_timeout = IDLE_S
     config.MappingKernelManager.cull_interval = 60
     config.MappingKernelManager.cull_connected = True

@@ -2,6 +2,7 @@
 # A PostgreSQL for the tests, of its own: in a new temporary folder, on a socket there (no port), with a random password.
 #   eval "$(tests/postgresql.sh start)"   installs Debian's package if need be (as root); exports
 #                                         DERM_KIT_TEST_DATABASE_URL and DERM_KIT_TEST_POSTGRESQL (the folder)
+#   tests/postgresql.sh again             starts the one that was killed
 #   tests/postgresql.sh stop              ends it and removes the folder
 set -euo pipefail
 
@@ -10,6 +11,20 @@ programs() { # the folder with the newest server's programs, nothing where there
     find /usr/lib/postgresql/*/bin "$(pg_config --bindir 2>/dev/null || echo /nowhere)" -name initdb 2>/dev/null || true
     command -v initdb || true
   } | sort -V | tail -1 | xargs -r dirname
+}
+
+serve() { # once it answers
+  owner "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
+    -o "-c listen_addresses='' -c unix_socket_directories=$folder -c max_connections=200" start >/dev/null
+}
+
+require_folder() {
+  folder=${DERM_KIT_TEST_POSTGRESQL:-}
+  if [[ "$folder" != /tmp/derm-kit-postgresql.* || ! -d "$folder" ]]; then
+    echo "DERM_KIT_TEST_POSTGRESQL names no folder that 'start' made and that is still there." >&2
+    exit 1
+  fi
+  cd "$folder"
 }
 
 owner() { # it refuses to run as root
@@ -52,25 +67,24 @@ case "${1:-}" in
     owner sh -c 'umask 077; cat >"$1"' sh "$folder/password" <<<"$password"
     owner "$bin/initdb" -D "$folder/data" -U derm_kit -E UTF8 --locale=C -A scram-sha-256 \
       --pwfile="$folder/password" >/dev/null
-    owner "$bin/pg_ctl" -D "$folder/data" -w -l "$folder/log" \
-      -o "-c listen_addresses='' -c unix_socket_directories=$folder -c max_connections=200" start >/dev/null
+    serve
     trap - EXIT
     echo "export DERM_KIT_TEST_POSTGRESQL=$folder"
     echo "export DERM_KIT_TEST_DATABASE_URL=postgresql://derm_kit:$password@/postgres?host=$folder"
     ;;
+  again)
+    require_folder
+    bin=$(programs)
+    serve
+    ;;
   stop)
-    folder=${DERM_KIT_TEST_POSTGRESQL:-}
-    if [[ "$folder" != /tmp/derm-kit-postgresql.* || ! -d "$folder" ]]; then
-      echo "DERM_KIT_TEST_POSTGRESQL names no folder that 'start' made and that is still there." >&2
-      exit 1
-    fi
-    cd "$folder"
+    require_folder
     owner "$(programs)/pg_ctl" -D "$folder/data" -m fast stop >/dev/null || true # it may have ended by itself
     cd /
     rm -rf "$folder"
     ;;
   *)
-    echo "usage: tests/postgresql.sh start|stop" >&2
+    echo "usage: tests/postgresql.sh start|again|stop" >&2
     exit 2
     ;;
 esac

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -71,8 +71,13 @@ def served(pages: Path, temperature: str) -> Iterator[tuple[str, psutil.Process]
 
 
 def kernels(server: psutil.Process) -> list[psutil.Process]:
-    """The kernels of a server, those that wait for a page among them."""
-    return [p for p in server.children(recursive=True) if "ipykernel" in " ".join(p.cmdline())]
+    """The kernels of a server, those that wait for a page among them; one that has just ended is none."""
+    found = []
+    for process in server.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "ipykernel" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def chromium() -> str | None:

@@ -18,6 +18,7 @@ import numpy as np
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Floats
+from derm_kit.panels.connection import Connection
 from derm_kit.triage.policy import SAFETY_NET
 
 BANNER = "For research and teaching. Not a medical device."
@@ -29,14 +30,14 @@ _log = logging.getLogger("derm_kit.panels")
 
 
 def page(title: str, lead: str, *children: w.Widget) -> w.VBox:
-    """A page: banner, title, one sentence of what it is for, the children, the footer."""
+    """A page: banner, title, one sentence of what it is for, the children, the footer; it says when it is cut off."""
     style = resources.files("derm_kit.panels").joinpath("page.css").read_text("utf-8")
     head = (
         f"<style>{style}</style><div class='dk-banner' role='note'>{BANNER}</div>"
         f"<header><h1>{escape(title)}</h1><p class='dk-lead'>{escape(lead)}</p></header>"
     )
     foot = f"<footer class='dk-footer'><p>{SAFETY_NET}</p><p>{FOOTER}</p></footer>"
-    frame = w.VBox([w.HTML(head), *children, w.HTML(foot)])
+    frame = w.VBox([w.HTML(head), Connection(), *children, w.HTML(foot)])
     frame.add_class("dk-page")
     return frame
 

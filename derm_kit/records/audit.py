@@ -18,6 +18,10 @@ from derm_kit.records.text import stored
 KEY = "derm_kit_key"
 HEAD = "derm_kit_head"
 """Where a writing session keeps the key and the newest head that it made."""
+SET_BACK = "clock_set_back_s"
+"""In the details of an entry whose time is that much earlier than the time of the entry before it, seconds."""
+CLOCKS_DIFFER_S = 5
+"""So far apart may be the clocks of two machines that write to one register, before it is said of an entry."""
 COMMAND_LINE = "command line"
 """The actor where somebody who may enter the workspace used derm-kit itself, without a passphrase."""
 
@@ -41,19 +45,31 @@ def append(session: Session, actor: str, action: str, subject: str, details: Map
     `actor` and `subject` are ids (`people/ID`, `reviews/ID`), never names. A subject that is a record of tables.SEALED
     is written by sealing.seal() only.
     """
-    head = session.info.get(HEAD) or head_of(session)
+    head, at = session.info.get(HEAD) or head_of(session), now()
     content = Content(
-        at=now(),
+        at=at,
         actor=actor,
         action=action,
         subject=subject,
-        details=json.dumps(dict(details or {}), ensure_ascii=False, sort_keys=True, allow_nan=False),
+        details=json.dumps(
+            dict(details or {}) | _set_back(session, at), ensure_ascii=False, sort_keys=True, allow_nan=False
+        ),
     )
     seal = seal_entry(session.info[KEY], head.seal, Content(*map(stored, content)))
     new = Head(head.count + 1, seal)
     session.execute(insert(AuditEntry).values(position=new.count, previous=head.seal, seal=seal, **content._asdict()))
     session.info[HEAD] = new
     return new
+
+
+def _set_back(session: Session, at: str) -> dict[str, int]:
+    """What the log's order rests on is never the clock; where that was set back, the entry says so."""
+    before = session.scalar(select(AuditEntry.at).order_by(AuditEntry.position.desc()).limit(1))
+    try:
+        seconds = (datetime.fromisoformat(before or at) - datetime.fromisoformat(at)).total_seconds()
+    except ValueError:  # somebody wrote into the log: verify() names the entry
+        return {}
+    return {SET_BACK: round(seconds)} if seconds > CLOCKS_DIFFER_S else {}
 
 
 def head_of(session: Session) -> Head:

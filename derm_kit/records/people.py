@@ -189,7 +189,7 @@ def _require_no_wait(row: PersonRow) -> None:
     if row.failed_at is None:
         return
     left = datetime.fromisoformat(row.failed_at) + _wait(row.failures) - datetime.fromisoformat(now())
-    if left > timedelta(0):
+    if timedelta(0) < left < 2 * LONGEST_WAIT:  # any longer, and the clock was set back since
         raise RecordError(
             "after wrong passphrases the next try has to wait",
             value=f"{row.failures} wrong in a row",

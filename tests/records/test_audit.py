@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from derm_kit.errors import RecordError
+from derm_kit.records import audit
 from derm_kit.records.audit import append
 from derm_kit.records.chain import START, Content, Head, seal_entry
 from derm_kit.records.people import Role
@@ -351,3 +352,17 @@ def test_several_entries_of_one_write_follow_one_another(filled: Register, reade
 def test_no_shift_of_letters_between_fields_gives_the_same_seal():
     one = Content("at", "actor", "action", "subject", "details")
     assert seal_entry(b"k", START, one) != seal_entry(b"k", START, one._replace(at="ata", actor="ctor"))
+
+
+def test_the_first_entry_after_the_clock_was_set_back_says_so(
+    register: Register, reader: str, monkeypatch: pytest.MonkeyPatch
+):
+    moments = iter(
+        f"2090-01-01T{time}.000000+00:00" for time in ("12:00:00", "11:59:56", "10:59:50", "10:59:51", "12:00:00")
+    )
+    monkeypatch.setattr(audit, "now", lambda: next(moments))
+    for case in range(5):
+        register.save_review(review(reader, f"case {case}"))
+    said = [entry.details.get(audit.SET_BACK) for entry in register.entries()][-5:]
+    assert said == [None, None, 3_606, None, None]
+    assert register.verify().sound

@@ -153,3 +153,18 @@ def test_a_login_that_no_proxy_sends_is_refused(register: Register, reader: str,
     with pytest.raises(RecordError, match="a login name is printable"):
         register.name_login(reader, login)
     assert register.person(reader).login == ""
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out_for_long(
+    register: Register, reader: str, monkeypatch: pytest.MonkeyPatch
+):
+    moment = datetime.now(UTC)
+    monkeypatch.setattr(people, "now", lambda: moment.isoformat(timespec="microseconds"))
+    for _ in range(3):
+        with pytest.raises(RecordError, match="the passphrase is wrong"):
+            register.check_passphrase(reader, "wrong horse battery staple")
+    moment -= timedelta(minutes=10)
+    with pytest.raises(RecordError, match="the next try has to wait"):
+        register.check_passphrase(reader, PASSPHRASE)
+    moment -= timedelta(days=1)
+    assert register.check_passphrase(reader, PASSPHRASE).id == reader
