@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from derm_kit.cases.folder_walk import leaves
 from derm_kit.cases.tables import read_table
 from derm_kit.errors import CohortError, RunError, printable
 from derm_kit.lesions import LESION_TYPES
@@ -137,6 +138,13 @@ def _read_folder(folder: Path) -> ScoreRun:
             next_step="Run the same 'derm-kit score' command again: it continues where it stopped. "
             "A folder of pictures is scored first, into a run folder of its own.",
         )
+    for name in (RUN_FILE, SCORES_FILE, CASES_FILE, FEATURES_FILE):
+        if leaves(folder / name, folder):
+            raise RunError(
+                "a run's files lie in its own folder, and this is a link that leads out of it",
+                case=str(folder / name),
+                next_step="Put the file itself in the place of the link.",
+            )
     for name in (RUN_FILE, SCORES_FILE, CASES_FILE):
         _require_file(folder / name, "Copy the whole run folder again, or score the cohort into a new one.")
     meta = _read_meta((folder / RUN_FILE).read_bytes(), folder / RUN_FILE)
