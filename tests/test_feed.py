@@ -589,3 +589,14 @@ def test_links_inside_the_feed_are_followed_and_those_out_of_it_are_in_no_hash(f
     assert "feed.json" in feed.remarks[0].sentence
     assert "a link that leads out of it" in feed.remarks[0].sentence
     assert list(sha256_of(folder.path)) == ["cases/a.csv"]
+
+
+def test_a_column_of_times_beyond_the_calendar_sets_its_rows_aside_and_hides_no_other(folder: Folder):
+    folder.cases("a.csv", case("a1"))
+    odd = pd.DataFrame({"case_id": ["b1"], "imaged_at": ["2026-03-05T10:00:00Z"], "melanoma": [0.2]})
+    odd["suspected"] = pd.Series(np.array([-(2**63) + 1], "datetime64[ms]"))
+    odd.to_parquet(folder.path / "cases" / "b.parquet")
+    odd.iloc[:0].to_parquet(folder.path / "cases" / "c.parquet")
+    feed = folder.read()
+    assert feed.cases["case_id"].tolist() == ["a1"]
+    assert told(feed, "delivery of cases has at least one row")[0] == 1

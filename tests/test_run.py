@@ -315,3 +315,11 @@ def test_a_run_that_does_not_fit_into_memory_is_refused_in_words(tmp_path: Path,
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "RunError: " in done.stderr.splitlines()[-1]
     assert f"many.{kind}: a run fits into memory" in done.stderr
+
+
+def test_a_score_that_is_no_number_at_all_is_refused_in_words(tmp_path: Path):
+    for score in (pd.Series([1e300, 0.5]), pd.Series(np.array([-(2**63) + 1, 0], "datetime64[ms]"))):
+        table(melanoma=score).to_parquet(tmp_path / "scores.parquet")
+        with pytest.raises(RunError) as found:
+            read_run(tmp_path / "scores.parquet")
+        assert "melanoma" in str(found.value)

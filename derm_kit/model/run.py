@@ -13,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from derm_kit import plain_json
 from derm_kit.cases.folder_walk import leaves
+from derm_kit.cases.parquets import UnfoldsError, read_parquet
 from derm_kit.cases.tables import read_table
 from derm_kit.errors import CohortError, RunError, printable
 from derm_kit.lesions import LESION_TYPES
@@ -194,15 +196,15 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, bytes]:
                     next_step="Take a sample of its cases, or read it in parts.",
                 )
             about: dict[bytes, bytes] = file.schema_arrow.metadata or {}
-            return file.read().to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
-    except (OSError, pa.ArrowException) as error:
+        return read_parquet(path).to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
+    except (OSError, pa.ArrowException, UnfoldsError) as error:
         raise _unreadable(path, error) from None
 
 
 def _read_meta(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        meta = plain_json.parse(text)
+    except ValueError as error:
         raise _unreadable(path, error) from None
     return sound_meta(meta, str(path))
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from derm_kit.cases.parquets import read_parquet
 from derm_kit.errors import DermKitError, printable
 from derm_kit.surveillance.case_deliveries import read_cases
 from derm_kit.surveillance.case_tables import CATEGORIES
@@ -202,10 +203,15 @@ def _outcomes(
     return against_cases(together(tables, named), ids, imaged, now_us, oddities)
 
 
+def _components(path: Path) -> pd.DataFrame:
+    frame: pd.DataFrame = read_parquet(path).to_pandas(ignore_metadata=True)
+    return frame
+
+
 def _features(folder: Path, parts: list[pd.DataFrame], ids: pd.Series[str], oddities: Oddities) -> pd.DataFrame | None:
     """Components of the pooled features of the feed's cases; what belongs to no case is told of."""
     for path in inside_of(folder, sorted((folder / FEATURES).glob("*.parquet")), oddities):
-        made = _attempt(partial(pd.read_parquet, path), f"{FEATURES}/{path.name}", oddities)
+        made = _attempt(partial(_components, path), f"{FEATURES}/{path.name}", oddities)
         parts += [made] if made is not None and "case_id" in made else []
     if not parts:
         return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from derm_kit import plain_json
 from derm_kit.cases.folder_walk import leaves
 from derm_kit.model.run import RUN_FILE
 from derm_kit.surveillance.feed import FeedError, Remark
@@ -101,11 +101,11 @@ def about(folder: Path) -> tuple[tuple[Remark, ...], datetime.datetime | None]:
     if not path.is_file():
         return (), None
     try:
-        said = json.loads(path.read_bytes())
+        said = plain_json.read(path)
         rows = [(str(r["sentence"]), int(r["count"]), tuple(map(str, r["examples"]))) for r in said["remarks"]]
         as_of = datetime.datetime.fromisoformat(said["as_of"]).astimezone(datetime.UTC) if said["as_of"] else None
         return tuple(Remark(*row) for row in rows), as_of
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         raise FeedError(
             "what a feed says of itself are its remarks and its last moment",
             case=ABOUT_FILE,

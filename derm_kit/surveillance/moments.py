@@ -91,7 +91,14 @@ def as_text(column: pd.Series[Any]) -> pd.Series[str]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     text = column.astype(object).where(column.notna(), "")
-    return text.map(str).astype("str") if column.dtype != "str" else column.fillna("")
+    return text.map(_said).astype("str") if column.dtype != "str" else column.fillna("")
+
+
+def _said(cell: object) -> str:
+    try:
+        return str(cell)
+    except (NotImplementedError, ValueError):  # a time in a year beyond Python's calendar
+        return str(cell.asm8) if isinstance(cell, pd.Timestamp) else repr(cell)
 
 
 def _in_utc(local: pd.Series[Any], timezone: str) -> tuple[pd.Series[Any], Flags, Flags]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from derm_kit.cases import values
+from derm_kit.cases.parquets import read_parquet
 from derm_kit.model.run import MOST_ROWS
 from derm_kit.surveillance.case_deliveries import read_text, tell_of_clock
 from derm_kit.surveillance.case_tables import WORDS
@@ -167,8 +168,8 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
                 value=f"{file.metadata.num_rows:,} rows",
                 next_step="Split it, by month say.",
             )
-        frame: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
-        return frame
+    frame: pd.DataFrame = read_parquet(path).to_pandas(ignore_metadata=True)
+    return frame
 
 
 def _tell(
