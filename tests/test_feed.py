@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from derm_kit.errors import DermKitError
@@ -600,3 +602,18 @@ def test_a_column_of_times_beyond_the_calendar_sets_its_rows_aside_and_hides_no_
     feed = folder.read()
     assert feed.cases["case_id"].tolist() == ["a1"]
     assert told(feed, "delivery of cases has at least one row")[0] == 1
+
+
+def test_times_in_years_beyond_the_calendar_and_columns_said_twice_are_told(folder: Folder):
+    folder.cases("a.csv", case("a1"))
+    odd = pd.DataFrame(
+        {"case_id": ["b1", "b2"], "suspected": "none", "disposition": "discharge advice", "melanoma": 0.2}
+    )
+    odd["imaged_at"] = pd.Series(np.array([2**62, 0], "datetime64[ms]"))
+    odd.to_parquet(folder.path / "cases" / "b.parquet")
+    twice = pa.Table.from_pandas(odd.assign(case_id=["c1", "c2"]))
+    pq.write_table(twice.append_column("imaged_at", twice["imaged_at"]), folder.path / "cases" / "c.parquet")
+    feed = folder.read()
+    assert sorted(feed.cases["case_id"]) == ["a1", "b2"]
+    assert told(feed, "a column stands in a table once") == (1, ("cases/c.parquet",))
+    assert feed.set_aside["case_id"].tolist() == ["b1"]

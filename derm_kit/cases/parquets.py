@@ -15,6 +15,11 @@ MOST_TIMES: Final = 100
 ALWAYS_BYTES: Final = 128 * 2**20
 """A table of this size in memory is read whatever its file's size."""
 
+MOST_ROWS_A_BYTE: Final = 10
+"""Each row of a table of cases has an id of its own, which takes bytes however well it is packed."""
+
+ALWAYS_ROWS: Final = 20_000
+
 _BYTES: Final = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}
 _USUAL_BYTES: Final = 8
 
@@ -41,6 +46,9 @@ def read_coded(path: Path, columns: list[str] | None = None) -> pa.Table:
     most = max(ALWAYS_BYTES, MOST_TIMES * path.stat().st_size)
     words = [field.name for field in pq.read_schema(path) if is_text(field.type)]
     with pq.ParquetFile(path, read_dictionary=words) as file:
+        rows = file.metadata.num_rows
+        if rows > max(ALWAYS_ROWS, MOST_ROWS_A_BYTE * path.stat().st_size):
+            raise UnfoldsError(f"it has {rows:,} rows, more than a file of its size can say anything of")
         _require(_announced(file.metadata), most)
         table = file.read(columns=columns)
     _require(sum(_plain_bytes(column) for column in table.columns), most)

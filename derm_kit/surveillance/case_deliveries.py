@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +101,7 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
             )
         about = (file.schema_arrow.metadata or {}).get(b"derm_kit", b"{}")
     table = read_parquet(path).to_pandas(ignore_metadata=True)
+    require_once(table.columns, delivery)
     try:
         return _Opened(table, sound_meta(plain_json.parse(about), delivery))
     except ValueError:
@@ -120,15 +121,21 @@ def read_text(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
     for line, cells, rule, next_step in table.refused:
         row = pd.DataFrame({"case_id": ["" if not cells else cells[0]], "row": [line], "cells": [" | ".join(cells)]})
         oddities.set_aside(row, np.ones(1, np.bool_), delivery=delivery, what="row", rule=rule, next_step=next_step)
-    repeated = pd.Index(table.header)[pd.Index(table.header).duplicated()]
+    require_once(table.header, delivery)
+    return table.frame.set_axis(list(table.header), axis=1)
+
+
+def require_once(names: Iterable[str], delivery: str) -> None:
+    """Raise FeedError where two columns of a delivery have one name."""
+    columns = pd.Index(list(names))
+    repeated = columns[columns.duplicated()]
     if len(repeated):
         raise FeedError(
             "a column stands in a table once",
             case=delivery,
-            value=", ".join(repeated),
+            value=", ".join(map(str, repeated)),
             next_step="Rename or remove one of them.",
         )
-    return table.frame.set_axis(list(table.header), axis=1)
 
 
 def _tell_of_truth(named: pd.DataFrame, delivery: str, oddities: Oddities) -> None:

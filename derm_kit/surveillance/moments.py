@@ -66,11 +66,18 @@ def read_moments(column: pd.Series[Any], timezone: str) -> Moments:
     nothing = np.zeros(len(column), np.bool_)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         at = column if str(column.dtype) == "datetime64[us, UTC]" else column.dt.tz_convert("UTC").dt.as_unit("us")
-        return Moments(at, nothing, nothing, nothing, nothing)
+        at = _in_calendar(at)
+        return Moments(at, (at.isna() & column.notna()).to_numpy(), nothing, nothing, nothing)
     if pd.api.types.is_datetime64_any_dtype(column):
-        local = column.dt.as_unit("us")
+        local = _in_calendar(column.dt.as_unit("us"))
         at, twice, never = _in_utc(local, timezone)
-        return Moments(at, nothing, twice, never, (local.notna() & (local == local.dt.normalize())).to_numpy())
+        return Moments(
+            at,
+            (at.isna() & column.notna()).to_numpy(),
+            twice,
+            never,
+            (local.notna() & (local == local.dt.normalize())).to_numpy(),
+        )
     text = values.tidy(as_text(column)).str.replace(",", ".", regex=False)
     iso = text.str.fullmatch(_ISO)
     offset = iso & text.str.fullmatch(_WITH_OFFSET)
@@ -82,6 +89,12 @@ def read_moments(column: pd.Series[Any], timezone: str) -> Moments:
     at = at.where(offset, here)
     day_only = (text.str.fullmatch(_DAY) & at.notna()).to_numpy(np.bool_)
     return Moments(at, ((text != "") & at.isna()).to_numpy(), twice, never, day_only)
+
+
+def _in_calendar(at: pd.Series[Any]) -> pd.Series[Any]:
+    """Times (n,), NaT where their year is none of a calendar of four digits."""
+    year = at.dt.year
+    return at if year.dropna().between(2, 9_998).all() else at.where(year.between(2, 9_998))
 
 
 def as_text(column: pd.Series[Any]) -> pd.Series[str]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from derm_kit.cases import values
 from derm_kit.cases.parquets import read_parquet
 from derm_kit.model.run import MOST_ROWS
-from derm_kit.surveillance.case_deliveries import read_text, tell_of_clock
+from derm_kit.surveillance.case_deliveries import read_text, require_once, tell_of_clock
 from derm_kit.surveillance.case_tables import WORDS
 from derm_kit.surveillance.feed import FeedError, Way
 from derm_kit.surveillance.moments import DAY_US, Moments, as_text, micros, read_moments
@@ -169,6 +169,7 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> pd.DataFrame:
                 next_step="Split it, by month say.",
             )
     frame: pd.DataFrame = read_parquet(path).to_pandas(ignore_metadata=True)
+    require_once(frame.columns, delivery)
     return frame
 
 
