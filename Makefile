@@ -32,7 +32,8 @@ check: $(VENV)/.dev ## Style, types and the laws of the house
 bench: $(VENV)/.dev ## Every speed, beside its peer where there is one, into docs/benchmarks.md (needs DERM_KIT_DATA)
 	$(BIN)/python -m tests.benchmarks
 
-soak: $(VENV)/.dev ## Hours of killed writers (PostgreSQL too where DERM_KIT_TEST_DATABASE_URL names one)
+soak: $(VENV)/.dev ## 20,000 hostile inputs, then hours of killed writers (PostgreSQL too: DERM_KIT_TEST_DATABASE_URL)
+	$(BIN)/python -m tests.fuzz --write
 	DERM_KIT_SOAK=1 $(BIN)/python -m pytest tests/records/test_writers.py
 
 lock: $(VENV)/.dev ## Renew requirements.lock: what an installed wheel needs, with hashes

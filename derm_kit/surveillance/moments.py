@@ -65,11 +65,11 @@ def read_moments(column: pd.Series[Any], timezone: str) -> Moments:
     column = column.reset_index(drop=True)
     nothing = np.zeros(len(column), np.bool_)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        at = column if str(column.dtype) == "datetime64[us, UTC]" else column.dt.tz_convert("UTC").dt.as_unit("us")
-        at = _in_calendar(at)
+        at = _in_calendar(column)
+        at = at if str(column.dtype) == "datetime64[us, UTC]" else at.dt.tz_convert("UTC").dt.as_unit("us")
         return Moments(at, (at.isna() & column.notna()).to_numpy(), nothing, nothing, nothing)
     if pd.api.types.is_datetime64_any_dtype(column):
-        local = _in_calendar(column.dt.as_unit("us"))
+        local = _in_calendar(column).dt.as_unit("us")
         at, twice, never = _in_utc(local, timezone)
         return Moments(
             at,
