@@ -37,7 +37,8 @@ coverage: $(VENV)/.dev ## Lines and branches of derm_kit that the tests run, ker
 bench: $(VENV)/.dev ## Every speed, beside its peer where there is one, into docs/benchmarks.md (needs DERM_KIT_DATA)
 	$(BIN)/python -m tests.benchmarks
 
-soak: $(VENV)/.dev ## Killed writers (PostgreSQL too where DERM_KIT_TEST_DATABASE_URL names one), faults, load
+soak: $(VENV)/.dev ## Hostile inputs, killed writers (PostgreSQL too: DERM_KIT_TEST_DATABASE_URL), faults, load
+	$(BIN)/python -m tests.fuzz --write
 	DERM_KIT_SOAK=1 $(BIN)/python -m pytest tests/records/test_writers.py
 	$(BIN)/python -m tests.soak.faults --write
 	$(BIN)/python -m tests.soak.load --write

@@ -62,5 +62,9 @@ class RecordError(DermKitError):
 
 def printable(value: object, limit: int = 120) -> str:
     """`value` on one line for a message: control characters escaped, at most `limit` characters."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    try:
+        said = str(value)
+    except (NotImplementedError, ValueError, RecursionError):  # such as a year that Python's calendar does not have
+        said = f"a value of the kind {type(value).__name__} that cannot be written out"
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in said[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES
 from derm_kit.model.run import ScoreRun, write_joined
 from derm_kit.surveillance.deliveries import read_feed, write_feed
+from derm_kit.surveillance.delivery_files import sha256_of
 from derm_kit.surveillance.feed import NONE, NOT_ASSESSED, Feed, FeedError, Way
 from derm_kit.surveillance.known_outcomes import (
     CANNOT_BE_SEEN,
@@ -545,3 +548,73 @@ def test_outcomes_in_the_layout_of_a_feed_are_held_to_the_same_rules(tmp_path: P
     assert told(feed, "is one of: biopsy")[1] == ("a1",)
     assert told(feed, "when it became known")[1] == ("a3",)
     assert feed.set_aside["row"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("kind", ["cases", "outcomes"])
+@pytest.mark.parametrize("where", ["a file", "a run folder", "a file in a run folder", "the folder of deliveries"])
+def test_a_link_out_of_the_feed_is_refused_and_nothing_behind_it_is_quoted(
+    folder: Folder, tmp_path: Path, reference: ScoreRun, kind: str, where: str
+):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "passwd.csv").write_text("root:x:0:0:hunter2\nuser:x:1:1\n", encoding="utf-8")
+    (secret / "run.json").write_text('{"hunter2": 1}', encoding="utf-8")
+    folder.cases("a.csv", case("a1"))
+    link = {"a file": "link.csv", "a run folder": "run", "a file in a run folder": "run/run.json"}.get(where, "")
+    place = folder.path / kind / link
+    if where == "the folder of deliveries":
+        shutil.rmtree(place)
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(
+        {"a file": secret / "passwd.csv", "a file in a run folder": secret / "run.json"}.get(where, secret)
+    )
+    try:
+        feed = folder.read()
+        told = [remark.sentence for remark in feed.remarks]
+        assert feed.cases["case_id"].tolist() == ["a1"]
+    except FeedError as error:
+        assert where == "the folder of deliveries"
+        told = [str(error)]
+    if not (kind == "outcomes" and where == "a file in a run folder"):  # there a folder is no delivery at all
+        assert "a link that leads out of it" in told[0]
+    assert not any("hunter2" in sentence or "root:" in sentence for sentence in told)
+
+
+def test_links_inside_the_feed_are_followed_and_those_out_of_it_are_in_no_hash(folder: Folder, tmp_path: Path):
+    folder.cases("a.csv", case("a1"))
+    (folder.path / "store").mkdir()
+    (folder.path / "cases" / "a.csv").rename(folder.path / "store" / "a.csv")
+    (folder.path / "cases" / "a.csv").symlink_to("../store/a.csv")
+    (tmp_path / "out.json").write_text("{}", encoding="utf-8")
+    (folder.path / "feed.json").symlink_to(tmp_path / "out.json")
+    feed = folder.read()
+    assert feed.cases["case_id"].tolist() == ["a1"]
+    assert "feed.json" in feed.remarks[0].sentence
+    assert "a link that leads out of it" in feed.remarks[0].sentence
+    assert list(sha256_of(folder.path)) == ["cases/a.csv"]
+
+
+def test_a_column_of_times_beyond_the_calendar_sets_its_rows_aside_and_hides_no_other(folder: Folder):
+    folder.cases("a.csv", case("a1"))
+    odd = pd.DataFrame({"case_id": ["b1"], "imaged_at": ["2026-03-05T10:00:00Z"], "melanoma": [0.2]})
+    odd["suspected"] = pd.Series(np.array([-(2**63) + 1], "datetime64[ms]"))
+    odd.to_parquet(folder.path / "cases" / "b.parquet")
+    odd.iloc[:0].to_parquet(folder.path / "cases" / "c.parquet")
+    feed = folder.read()
+    assert feed.cases["case_id"].tolist() == ["a1"]
+    assert told(feed, "delivery of cases has at least one row")[0] == 1
+
+
+def test_times_in_years_beyond_the_calendar_and_columns_said_twice_are_told(folder: Folder):
+    folder.cases("a.csv", case("a1"))
+    odd = pd.DataFrame(
+        {"case_id": ["b1", "b2"], "suspected": "none", "disposition": "discharge advice", "melanoma": 0.2}
+    )
+    odd["imaged_at"] = pd.Series(np.array([2**62, 0], "datetime64[ms]"))
+    odd.to_parquet(folder.path / "cases" / "b.parquet")
+    twice = pa.Table.from_pandas(odd.assign(case_id=["c1", "c2"]))
+    pq.write_table(twice.append_column("imaged_at", twice["imaged_at"]), folder.path / "cases" / "c.parquet")
+    feed = folder.read()
+    assert sorted(feed.cases["case_id"]) == ["a1", "b2"]
+    assert told(feed, "a column stands in a table once") == (1, ("cases/c.parquet",))
+    assert feed.set_aside["case_id"].tolist() == ["b1"]

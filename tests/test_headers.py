@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from derm_kit.cases.headers import MAX_FILE_BYTES, check_png, exif_orientation, file_format, format_of, read_file
+from derm_kit.cases.headers import (
+    MAX_CHUNKS,
+    MAX_FILE_BYTES,
+    check_png,
+    exif_orientation,
+    file_format,
+    format_of,
+    read_file,
+)
 from derm_kit.cases.images import decode
 from derm_kit.errors import CaseError, DermKitError
 from tests.hostile import HOSTILE, dicom, encoded, png_chunk
@@ -107,3 +115,12 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
             decode(path, case="1")
     else:
         pytest.skip("this account reads every file")
+
+
+def test_a_png_that_only_costs_time_or_memory_is_refused() -> None:
+    plain = encoded("PNG")
+    many = plain[:33] + png_chunk(b"tEXt", b"a\0b") * (MAX_CHUNKS + 1) + plain[33:]
+    deep = plain[:16] + struct.pack(">LLBB", 8_900, 8_900, 16, 6) + plain[26:]
+    for data, why in ((many, "chunks"), (deep, "bytes of pixel values")):
+        with pytest.raises(CaseError, match=why):
+            check_png(data, "1")

@@ -110,3 +110,17 @@ def test_a_jpeg_that_does_not_fit_into_memory_is_not_at_fault(monkeypatch: pytes
     monkeypatch.setattr("derm_kit.cases.jpegs.decode_jpeg", full)
     with pytest.raises(MemoryError):
         decode(encoded("JPEG"), case="1")
+
+
+@pytest.mark.parametrize(
+    ("stuffing", "why"), [(b"\xff" * 3_000_000, "segments"), (b"\xff\xe1\0\2" * 300_000, "segments"), (b"", "21 scans")]
+)
+def test_what_only_costs_time_is_refused_before_it_does(stuffing: bytes, why: str) -> None:
+    data = encoded("JPEG", picture(40, 30), progressive=not stuffing)
+    if not stuffing:
+        last = data[data.rindex(b"\xff\xda") : -2]
+        data = data[:-2] + last * (21 - data.count(b"\xff\xda")) + data[-2:]
+        at = data.index(b"\xff\xc2") + 5
+        data = data[:at] + (8_900).to_bytes(2, "big") * 2 + data[at + 4 :]
+    with pytest.raises(CaseError, match=why):
+        decode(data[:2] + stuffing + data[2:], case="1")

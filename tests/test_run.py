@@ -243,6 +243,22 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, name: str):
         read_run(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["run.json", "scores.parquet", "cases.parquet", "features.parquet"])
+def test_a_link_out_of_a_run_folder_is_refused_and_one_inside_it_is_read(folder: Path, tmp_path: Path, name: str):
+    source = folder / name if (folder / name).exists() else folder / "scores.parquet"
+    outside = tmp_path / "elsewhere"
+    outside.write_bytes(source.read_bytes())
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(outside)
+    with pytest.raises(RunError, match="a link that leads out of it"):
+        read_run(folder)
+    if name != "features.parquet":
+        (folder / name).unlink()
+        (folder / "kept").write_bytes(outside.read_bytes())
+        (folder / name).symlink_to("kept")
+        assert len(read_run(folder)) > 0
+
+
 def test_a_pipe_inside_a_run_folder_is_refused(folder: Path):
     (folder / "cases.parquet").unlink()
     os.mkfifo(folder / "cases.parquet")
@@ -299,3 +315,11 @@ def test_a_run_that_does_not_fit_into_memory_is_refused_in_words(tmp_path: Path,
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "RunError: " in done.stderr.splitlines()[-1]
     assert f"many.{kind}: a run fits into memory" in done.stderr
+
+
+def test_a_score_that_is_no_number_at_all_is_refused_in_words(tmp_path: Path):
+    for score in (pd.Series([1e300, 0.5]), pd.Series(np.array([-(2**63) + 1, 0], "datetime64[ms]"))):
+        table(melanoma=score).to_parquet(tmp_path / "scores.parquet")
+        with pytest.raises(RunError) as found:
+            read_run(tmp_path / "scores.parquet")
+        assert "melanoma" in str(found.value)

@@ -74,6 +74,11 @@ def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
     return Listing(root, frozenset(files), faults, tuple(hidden), tuple(deep))
 
 
+def leaves(path: Path, folder: Path) -> bool:
+    """Whether a link takes `path`, named below `folder`, to a place outside it."""
+    return not _within(os.path.realpath(path), os.path.realpath(folder))
+
+
 def _linked(folder: str, real: str, files: set[str], faults: dict[str, Fault]) -> bool:
     """Whether the way to `folder` goes through a link, which is then listed as a file or a fault, never followed."""
     parts = folder.split("/")
@@ -96,12 +101,16 @@ def _follow(path: str, real: str, files: set[str], faults: dict[str, Fault]) -> 
     target = os.path.realpath(os.path.join(real, path))  # noqa: PTH118
     if os.path.isdir(target):  # noqa: PTH112 (Path.is_dir raises where a folder on the way is shut)
         faults[path] = LINKED
-    elif not (target == real or target.startswith(real.rstrip("/") + "/")):
+    elif not _within(target, real):
         faults[path] = OUTSIDE
     elif os.path.isfile(target):  # noqa: PTH113
         files.add(path)
     else:
         faults[path] = NOT_PLAIN if os.path.exists(target) else MISSING  # noqa: PTH110
+
+
+def _within(target: str, real: str) -> bool:
+    return target == real or target.startswith(real.rstrip("/") + "/")
 
 
 def _name_fault(name: str, *, first: bool) -> Fault | None:

@@ -15,6 +15,14 @@ from derm_kit.errors import CaseError
 MAX_PIXELS = 80_000_000
 MAX_SIDE_PX = 20_000
 MAX_FILE_BYTES = 512 * 2**20
+MAX_CHUNKS = 100_000
+"""Of a PNG: a picture of MAX_FILE_BYTES has 65,536, as encoders write them."""
+MAX_UNFOLDED_BYTES = 320_000_000
+"""Of a PNG's pixel values before they become 8-bit RGB: as many as MAX_PIXELS with transparency have."""
+
+_PNG_KIND = 25
+"""Where a PNG says whether it is grey, colour or palette, with transparency or without (PNG, 11.2.2)."""
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 EXPORT_AGAIN = "Export the picture again from its source as JPEG or PNG"
 SAVE_AS_8_BIT = "Save it as an 8-bit JPEG or PNG"
@@ -127,9 +135,20 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def check_png(data: bytes, case: str) -> None:
-    """Raise CaseError unless every chunk is whole, by length and checksum, up to the end mark (PNG, 5.3)."""
+    """Raise CaseError unless every chunk is whole, by length and checksum, up to the end mark (PNG, 5.3).
+
+    Also where there are more chunks, or pixel values of more bytes, than any picture within the limits needs.
+    """
+    if data[12:16] == b"IHDR" and len(data) > _PNG_KIND:
+        width, height, bits = struct.unpack_from(">LLB", data, 16)
+        unfolded = width * height * bits * _PNG_SAMPLES.get(data[_PNG_KIND], 1) // 8
+        if unfolded > MAX_UNFOLDED_BYTES:
+            rule = f"a PNG may have at most {MAX_UNFOLDED_BYTES:,} bytes of pixel values"
+            raise refuse(rule, f"{SAVE_AS_8_BIT} without transparency", case, f"{unfolded:,} bytes")
     at, view = 8, memoryview(data)
-    while at + 12 <= len(data):
+    for _ in range(MAX_CHUNKS):
+        if at + 12 > len(data):
+            raise cut_off(case, len(data))
         stop = at + 8 + int.from_bytes(data[at : at + 4])
         if stop + 4 > len(data):
             raise cut_off(case, len(data), stop + 4)
@@ -138,7 +157,7 @@ def check_png(data: bytes, case: str) -> None:
         if data[at + 4 : at + 8] == b"IEND":
             return
         at = stop + 4
-    raise cut_off(case, len(data))
+    raise damaged(case, "PNG", f"more than {MAX_CHUNKS:,} chunks")
 
 
 def refuse(rule: str, next_step: str, case: str, found: object = None) -> CaseError:

@@ -15,6 +15,11 @@ from derm_kit.cases.headers import SAVE_AS_8_BIT, cut_off, damaged, exif_orienta
 
 MAX_SCANS: Final = 500
 """Of a progressive JPEG, as libjpeg-turbo's own limit: more is a file made to stall the reader."""
+MAX_SCANNED_PX: Final = 1_600_000_000
+"""Pixels times scans, 20 scans of the largest picture: each scan goes over every pixel, and encoders write about 10."""
+
+MAX_SEGMENTS: Final = 100_000
+"""Before the first scan; cameras write some tens."""
 
 _BITS: Final = 8
 _UNREAD_KINDS: Final = dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical JPEG") | {
@@ -47,7 +52,9 @@ def jpeg_header(data: bytes, case: str) -> JpegHeader:
     exif = b""
     chunks: dict[int, bytes] = {}
     at, end = 2, len(data)
-    while at + 4 <= end:
+    for _ in range(MAX_SEGMENTS):
+        if at + 4 > end:
+            raise cut_off(case, end)
         marker = data[at + 1]
         if data[at] != 0xFF:
             raise damaged(case, "JPEG", f"no marker at byte {at:,}")
@@ -58,12 +65,13 @@ def jpeg_header(data: bytes, case: str) -> JpegHeader:
         if marker == 0xDA:
             if not components:
                 raise damaged(case, "JPEG", "a scan without a frame header")
-            if (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+            scans = data.count(b"\xff\xda")
+            if scans > MAX_SCANS or scans * width * height > MAX_SCANNED_PX:
                 raise damaged(case, "JPEG", f"{scans:,} scans")
             profile = b"".join(chunks[number] for number in sorted(chunks))
             return JpegHeader(width, height, components, exif_orientation(exif), profile, at)
         if stop > end:
-            break
+            raise cut_off(case, end)
         body = data[at + 4 : stop]
         if marker in _UNREAD_KINDS:
             raise refuse("a JPEG must be of a kind that can be decoded", SAVE_AS_8_BIT, case, _UNREAD_KINDS[marker])
@@ -76,7 +84,7 @@ def jpeg_header(data: bytes, case: str) -> JpegHeader:
         elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14:
             chunks[body[12]] = body[14:]
         at = max(stop, at + 4)
-    raise cut_off(case, end)
+    raise damaged(case, "JPEG", f"more than {MAX_SEGMENTS:,} segments before the first scan")
 
 
 def whole_jpeg(data: bytes, case: str, **options: int | str) -> npt.NDArray[np.uint8]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from derm_kit.errors import ModelError
+from derm_kit import plain_json
+from derm_kit.errors import ModelError, printable
 from derm_kit.lesions import LESION_TYPES, LesionType
 
 CARD_FILE = "card.json"
@@ -202,7 +203,7 @@ def load_card(model: Path) -> ModelCard:
     """
     path = model / CARD_FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = plain_json.read(path)
         self_hash = content.pop(SELF_HASH, None) if isinstance(content, dict) else None
         card = ModelCard.model_validate(content)
     except OSError as error:
@@ -219,7 +220,7 @@ def load_card(model: Path) -> ModelCard:
             next_step=_AS_PUBLISHED,
         ) from None
     except ValueError as error:
-        raise ModelError(f"the card is JSON ({error})", case=str(path), next_step=_AS_PUBLISHED) from None
+        raise ModelError(f"the card is JSON ({printable(error)})", case=str(path), next_step=_AS_PUBLISHED) from None
     if self_hash != _hash_of(content):
         raise ModelError(
             f"the card is as it was written, which {SELF_HASH} in it proves; this one was changed since",

@@ -13,6 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from derm_kit import plain_json
+from derm_kit.cases.folder_walk import leaves
+from derm_kit.cases.parquets import UnfoldsError, read_parquet
 from derm_kit.cases.tables import read_table
 from derm_kit.errors import CohortError, RunError, printable
 from derm_kit.lesions import LESION_TYPES
@@ -137,6 +140,13 @@ def _read_folder(folder: Path) -> ScoreRun:
             next_step="Run the same 'derm-kit score' command again: it continues where it stopped. "
             "A folder of pictures is scored first, into a run folder of its own.",
         )
+    for name in (RUN_FILE, SCORES_FILE, CASES_FILE, FEATURES_FILE):
+        if leaves(folder / name, folder):
+            raise RunError(
+                "a run's files lie in its own folder, and this is a link that leads out of it",
+                case=str(folder / name),
+                next_step="Put the file itself in the place of the link.",
+            )
     for name in (RUN_FILE, SCORES_FILE, CASES_FILE):
         _require_file(folder / name, "Copy the whole run folder again, or score the cohort into a new one.")
     meta = _read_meta((folder / RUN_FILE).read_bytes(), folder / RUN_FILE)
@@ -186,15 +196,15 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, bytes]:
                     next_step="Take a sample of its cases, or read it in parts.",
                 )
             about: dict[bytes, bytes] = file.schema_arrow.metadata or {}
-            return file.read().to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
-    except (OSError, pa.ArrowException) as error:
+        return read_parquet(path).to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
+    except (OSError, pa.ArrowException, UnfoldsError) as error:
         raise _unreadable(path, error) from None
 
 
 def _read_meta(text: bytes, path: Path) -> dict[str, Any]:
     try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        meta = plain_json.parse(text)
+    except ValueError as error:
         raise _unreadable(path, error) from None
     return sound_meta(meta, str(path))
 

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from derm_kit import plain_json
 from derm_kit.errors import PolicyError, printable
 
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = plain_json.MOST_BYTES
 
 
 def canonical(value: object) -> str:
@@ -29,33 +30,14 @@ def read_object(path: Path, what: str) -> dict[str, Any]:
     a number or a text that JSON cannot.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise _unreadable(path, what, "it is a pipe, device or folder")
-        if path.stat().st_size > MOST_BYTES:
-            raise _unreadable(path, what, f"it has more than {MOST_BYTES // 2**20} MiB")
-        found = json.loads(path.read_bytes(), object_pairs_hook=_said_once, parse_constant=_no_number)
-        canonical(found).encode()
+        found = plain_json.read(path)
     except OSError as error:
         raise _unreadable(path, what, error.strerror) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _unreadable(path, what, printable(error)) from None
     if not isinstance(found, dict):
         raise _unreadable(path, what, "it is no JSON object")
     return found
-
-
-def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict; of two fields of one name the last would win unseen."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name} stands there twice")
-        found[name] = value
-    return found
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number in JSON")
 
 
 def _unreadable(path: Path, what: str, why: object) -> PolicyError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -15,6 +14,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pandas as pd
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from derm_kit import plain_json
+from derm_kit.cases.folder_walk import leaves
 from derm_kit.errors import RecordError, printable
 from derm_kit.pathway.definition import Pathway
 from derm_kit.pathway.words import key_figures
@@ -125,8 +126,8 @@ class Scenarios:
             ) from None
         for path in paths:
             try:
-                found.append(KeptScenario.model_validate(json.loads(_content(path))))
-            except (OSError, ValueError, ValidationError, RecursionError):
+                found.append(KeptScenario.model_validate(plain_json.parse(_content(path, self.folder))))
+            except (OSError, ValueError, ValidationError):
                 unread.append(path.name)
         return Kept(tuple(sorted(found, key=lambda one: one.kept_at)), tuple(unread))
 
@@ -161,9 +162,9 @@ def _is_kept(name: str) -> RecordError:
     )
 
 
-def _content(path: Path) -> bytes:
-    """Raises ValueError for what is no file of a scenario's size."""
-    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+def _content(path: Path, folder: Path) -> bytes:
+    """Raises ValueError for what is no file of a scenario's size, or a link that leads out of the folder."""
+    if leaves(path, folder) or not path.is_file() or path.stat().st_size > MOST_BYTES:
         raise ValueError(path.name)
     return path.read_bytes()
 

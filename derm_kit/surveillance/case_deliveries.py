@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from derm_kit import plain_json
 from derm_kit.cases import values
 from derm_kit.cases.cohort import id_faults
+from derm_kit.cases.parquets import read_parquet
 from derm_kit.cases.tables import read_table
 from derm_kit.model.run import CASES_FILE, MOST_ROWS, ScoreRun, read_run
 from derm_kit.model.run_tables import run_columns, sound_meta, wrong_cells
@@ -88,7 +89,7 @@ def read_cases(
 def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
     if path.is_dir():
         run = read_run(path)
-        table = pq.read_table(path / CASES_FILE).to_pandas(ignore_metadata=True)
+        table = read_parquet(path / CASES_FILE).to_pandas(ignore_metadata=True)
         scores = run.scores.drop(columns="case_id")
         table = table.drop(columns=[name for name in scores if name in table]).reset_index(drop=True)
         return _Opened(pd.concat([table, scores], axis=1), _numbers(len(table)), run.meta, run.features)
@@ -103,10 +104,11 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> _Opened:
                 next_step="Split it, by month say.",
             )
         about = (file.schema_arrow.metadata or {}).get(b"derm_kit", b"{}")
-        table = file.read().to_pandas(ignore_metadata=True)
+    table = read_parquet(path).to_pandas(ignore_metadata=True)
+    require_once(table.columns, delivery)
     try:
-        return _Opened(table, _numbers(len(table)), sound_meta(json.loads(about), delivery))
-    except (ValueError, RecursionError):
+        return _Opened(table, _numbers(len(table)), sound_meta(plain_json.parse(about), delivery))
+    except ValueError:
         raise FeedError(
             "what a run says of itself is a JSON object",
             case=delivery,
@@ -130,15 +132,21 @@ def read_text(path: Path, delivery: str, oddities: Oddities) -> tuple[pd.DataFra
     for line, cells, rule, next_step in table.refused:
         row = pd.DataFrame({"case_id": ["" if not cells else cells[0]], "row": [line], "cells": [" | ".join(cells)]})
         oddities.set_aside(row, np.ones(1, np.bool_), delivery=delivery, what="row", rule=rule, next_step=next_step)
-    repeated = pd.Index(table.header)[pd.Index(table.header).duplicated()]
+    require_once(table.header, delivery)
+    return table.frame.set_axis(list(table.header), axis=1), table.line
+
+
+def require_once(names: Iterable[str], delivery: str) -> None:
+    """Raise FeedError where two columns of a delivery have one name."""
+    columns = pd.Index(list(names))
+    repeated = columns[columns.duplicated()]
     if len(repeated):
         raise FeedError(
             "a column stands in a table once",
             case=delivery,
-            value=", ".join(repeated),
+            value=", ".join(map(str, repeated)),
             next_step="Rename or remove one of them.",
         )
-    return table.frame.set_axis(list(table.header), axis=1), table.line
 
 
 def _tell_of_truth(named: pd.DataFrame, delivery: str, oddities: Oddities) -> None:
@@ -166,6 +174,10 @@ def _kept(
     rows: pd.DataFrame, imaged: Moments, said: Recorded, delivery: str, oddities: Oddities
 ) -> npt.NDArray[np.bool_]:
     """Rows (n,) that can be read; the others are set aside, each with the first rule that it breaks."""
+    if rows.empty:
+        raise FeedError(
+            "a delivery of cases has at least one row", case=delivery, next_step="Deliver it again, with its rows."
+        )
     kept = np.ones(len(rows), np.bool_)
     for wrong, rule, next_step in _broken(rows, imaged, said):
         bad = wrong & kept

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from derm_kit.cases.parquets import is_text, read_coded
 from derm_kit.lesions import LESION_TYPES
 from derm_kit.model.run import MOST_ROWS
 from derm_kit.surveillance.feed import SUSPECTED
@@ -56,10 +57,9 @@ def read_at_once(path: Path) -> pa.Table | None:
     held = pq.read_schema(path)
     if any(held.names.count(field.name) != 1 or not fits(held.field(field.name).type, field.type) for field in SCHEMA):
         return None
-    with pq.ParquetFile(path, read_dictionary=list(CATEGORIES)) as file:
-        if file.metadata.num_rows > MOST_ROWS:
-            return None
-        table = file.read(columns=SCHEMA.names).select(SCHEMA.names)
+    if pq.read_metadata(path).num_rows > MOST_ROWS:
+        return None
+    table = read_coded(path, SCHEMA.names).select(SCHEMA.names)
     made = pa.table([_cast(table[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
     return made if _sound(made) else None
 
@@ -67,16 +67,12 @@ def read_at_once(path: Path) -> pa.Table | None:
 def fits(held: pa.DataType, wanted: pa.DataType) -> bool:
     """Whether a column of a parquet can be taken as `wanted` without a look at its cells."""
     if wanted == WORDS:
-        return _is_text(held.value_type if pa.types.is_dictionary(held) else held)
+        return is_text(held.value_type if pa.types.is_dictionary(held) else held)
     if wanted == pa.large_string():
-        return _is_text(held)
+        return is_text(held)
     if wanted == MOMENT:
         return pa.types.is_timestamp(held) and held.tz is not None
     return bool(held == wanted)
-
-
-def _is_text(held: pa.DataType) -> bool:
-    return bool(pa.types.is_string(held) or pa.types.is_large_string(held))
 
 
 def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from derm_kit.cases.parquets import read_parquet
 from derm_kit.errors import DermKitError, printable
 from derm_kit.surveillance.case_deliveries import read_cases
 from derm_kit.surveillance.case_tables import CATEGORIES
@@ -23,6 +24,7 @@ from derm_kit.surveillance.delivery_files import (
     OUTCOMES,
     about,
     deliveries_of,
+    inside_of,
 )
 from derm_kit.surveillance.feed import Feed, FeedError
 from derm_kit.surveillance.feed_remarks import tell_of_cases
@@ -59,7 +61,7 @@ def read_feed(
     require_timezone(timezone)
     oddities = Oddities()
     found = deliveries_of(folder, CASES, oddities)
-    if not found:
+    if not found and not oddities.broken:
         raise FeedError(
             "a feed is a folder with deliveries of cases in its folder 'cases' and of outcomes in 'outcomes'",
             case=str(folder),
@@ -80,8 +82,9 @@ def read_feed(
             parts += [made[2]] if made[2] is not None else []
     if not tables:
         first = oddities.broken[0].sentence.removesuffix(".")
+        n = len(oddities.broken)
         raise FeedError(
-            f"a feed needs a delivery of cases that can be read; of {len(found)} none can. The first: {first}",
+            f"a feed needs a delivery of cases that can be read; of {n} none can. The first: {first}",
             case=str(folder),
             next_step="Mend it and read the feed again.",
         )
@@ -200,10 +203,15 @@ def _outcomes(
     return against_cases(together(tables, named), ids, imaged, now_us, oddities)
 
 
+def _components(path: Path) -> pd.DataFrame:
+    frame: pd.DataFrame = read_parquet(path).to_pandas(ignore_metadata=True)
+    return frame
+
+
 def _features(folder: Path, parts: list[pd.DataFrame], ids: pd.Series[str], oddities: Oddities) -> pd.DataFrame | None:
     """Components of the pooled features of the feed's cases; what belongs to no case is told of."""
-    for path in sorted((folder / FEATURES).glob("*.parquet")):
-        made = _attempt(partial(pd.read_parquet, path), f"{FEATURES}/{path.name}", oddities)
+    for path in inside_of(folder, sorted((folder / FEATURES).glob("*.parquet")), oddities):
+        made = _attempt(partial(_components, path), f"{FEATURES}/{path.name}", oddities)
         parts += [made] if made is not None and "case_id" in made else []
     if not parts:
         return None

@@ -65,12 +65,19 @@ def read_moments(column: pd.Series[Any], timezone: str) -> Moments:
     column = column.reset_index(drop=True)
     nothing = np.zeros(len(column), np.bool_)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
-        at = column if str(column.dtype) == "datetime64[us, UTC]" else column.dt.tz_convert("UTC").dt.as_unit("us")
-        return Moments(at, nothing, nothing, nothing, nothing)
+        at = _in_calendar(column)
+        at = at if str(column.dtype) == "datetime64[us, UTC]" else at.dt.tz_convert("UTC").dt.as_unit("us")
+        return Moments(at, (at.isna() & column.notna()).to_numpy(), nothing, nothing, nothing)
     if pd.api.types.is_datetime64_any_dtype(column):
-        local = column.dt.as_unit("us")
+        local = _in_calendar(column).dt.as_unit("us")
         at, twice, never = _in_utc(local, timezone)
-        return Moments(at, nothing, twice, never, (local.notna() & (local == local.dt.normalize())).to_numpy())
+        return Moments(
+            at,
+            (at.isna() & column.notna()).to_numpy(),
+            twice,
+            never,
+            (local.notna() & (local == local.dt.normalize())).to_numpy(),
+        )
     text = values.tidy(as_text(column)).str.replace(",", ".", regex=False)
     iso = text.str.fullmatch(_ISO)
     offset = iso & text.str.fullmatch(_WITH_OFFSET)
@@ -84,6 +91,12 @@ def read_moments(column: pd.Series[Any], timezone: str) -> Moments:
     return Moments(at, ((text != "") & at.isna()).to_numpy(), twice, never, day_only)
 
 
+def _in_calendar(at: pd.Series[Any]) -> pd.Series[Any]:
+    """Times (n,), NaT where their year is none of a calendar of four digits."""
+    year = at.dt.year
+    return at if year.dropna().between(2, 9_998).all() else at.where(year.between(2, 9_998))
+
+
 def as_text(column: pd.Series[Any]) -> pd.Series[str]:
     """Cells as text, "" where missing; whole numbers without a decimal point."""
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
@@ -91,7 +104,14 @@ def as_text(column: pd.Series[Any]) -> pd.Series[str]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     text = column.astype(object).where(column.notna(), "")
-    return text.map(str).astype("str") if column.dtype != "str" else column.fillna("")
+    return text.map(_said).astype("str") if column.dtype != "str" else column.fillna("")
+
+
+def _said(cell: object) -> str:
+    try:
+        return str(cell)
+    except (NotImplementedError, ValueError):  # a time in a year beyond Python's calendar
+        return str(cell.asm8) if isinstance(cell, pd.Timestamp) else repr(cell)
 
 
 def _in_utc(local: pd.Series[Any], timezone: str) -> tuple[pd.Series[Any], Flags, Flags]:

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from derm_kit.cases import values
+from derm_kit.cases.parquets import read_parquet
 from derm_kit.model.run import MOST_ROWS
-from derm_kit.surveillance.case_deliveries import read_text, tell_of_clock
+from derm_kit.surveillance.case_deliveries import read_text, require_once, tell_of_clock
 from derm_kit.surveillance.case_tables import WORDS
 from derm_kit.surveillance.feed import FeedError, Way
 from derm_kit.surveillance.moments import DAY_US, Moments, as_text, micros, read_moments
@@ -168,8 +169,9 @@ def _open(path: Path, delivery: str, oddities: Oddities) -> tuple[pd.DataFrame, 
                 value=f"{file.metadata.num_rows:,} rows",
                 next_step="Split it, by month say.",
             )
-        frame: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
-        return frame, np.arange(1, len(frame) + 1)
+    frame: pd.DataFrame = read_parquet(path).to_pandas(ignore_metadata=True)
+    require_once(frame.columns, delivery)
+    return frame, np.arange(1, len(frame) + 1)
 
 
 def _tell(

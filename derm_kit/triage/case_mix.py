@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from derm_kit import plain_json
 from derm_kit.errors import DermKitError, printable
 from derm_kit.lesions import LESION_TYPES, LesionType, format_truth, parse_truth
 from derm_kit.triage.proportions import BoolArray, FloatArray
@@ -96,13 +96,13 @@ class CaseMix:
     def read(cls, path: Path) -> CaseMix:
         """From a JSON file {"name": ..., "source": ..., "shares": {type: share}}; DermKitError where it is none."""
         try:
-            content = json.loads(path.read_bytes(), object_pairs_hook=_said_once)
+            content = plain_json.read(path)
             if not isinstance(content, dict) or not isinstance(content.get("shares"), dict):
                 raise ValueError("no shares are given")  # noqa: TRY004, TRY301
             unknown = [k for k, v in content.items() if k != "shares" and (k not in _SAID or not isinstance(v, str))]
             if unknown:
                 raise ValueError(f"{unknown[0]}: not a field, or not a text")  # noqa: TRY301
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             if isinstance(error, OSError):
                 found = error.strerror
             elif isinstance(error, json.JSONDecodeError):
@@ -187,10 +187,3 @@ def _named(types: list[LesionType]) -> str:
 
 
 _SAID = ("name", "source")
-
-
-def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict; of two shares of one type the last would win unseen."""
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a field stands there twice")
-    return dict(pairs)

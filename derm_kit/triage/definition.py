@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import (
@@ -20,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from derm_kit import plain_json
 from derm_kit.cases.values import sites
 from derm_kit.errors import PolicyError, printable
 from derm_kit.lesions import LesionType
@@ -171,14 +171,14 @@ class TriagePolicy(BaseModel):
                     case=str(path),
                     next_step="Name a policy's JSON file.",
                 )
-            return cls.model_validate(json.loads(path.read_bytes(), object_pairs_hook=_said_once))
+            return cls.model_validate(plain_json.read(path))
         except OSError as error:
             raise PolicyError(
                 f"the policy cannot be read ({error.strerror})", case=str(path), next_step="Name a policy's JSON file."
             ) from None
         except ValidationError as error:
             raise _in_plain_words(error, str(path)) from None
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise PolicyError(
                 f"the policy cannot be read: a policy is a JSON object, each field named once ({printable(error)})",
                 case=str(path),
@@ -197,12 +197,3 @@ def _in_plain_words(error: ValidationError, case: str) -> PolicyError:
         value=first["input"] if field and first["type"] != "missing" else None,
         next_step="Mend this field; 'derm-kit policy' prints a valid policy to start from.",
     )
-
-
-def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict; of two thresholds of one type the last would win unseen."""
-    names = [name for name, _ in pairs]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"{twice[0]} stands there twice")
-    return dict(pairs)

@@ -1,0 +1,63 @@
+"""Parquet files that would unfold to gigabytes are refused before they do; all others are read as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from derm_kit.cases.parquets import ALWAYS_BYTES, UnfoldsError, read_parquet
+from derm_kit.errors import RunError
+from derm_kit.model.card import default_model
+from derm_kit.model.run import read_run
+
+
+def said_in_every_row(word: str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([word], pa.large_string()))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        said_in_every_row("x" * 60_000, 20_000),
+        said_in_every_row("x" * 200, 1_000_000),
+        pa.nulls(40_000_000, pa.int32()),
+    ],
+    ids=["long words", "many rows", "nulls"],
+)
+def test_what_would_fill_the_memory_is_refused(tmp_path: Path, column: pa.Array):
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(pa.table({"case_id": column, "melanoma": column}), path, compression="zstd")
+    assert path.stat().st_size < 200_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(UnfoldsError, match=r"bytes of memory|rows, more than"):
+        read_parquet(path)
+    assert pa.total_allocated_bytes() - before < ALWAYS_BYTES
+    with pytest.raises(RunError, match=r"bytes of memory|rows, more than|at most 20,000,000 rows"):
+        read_run(path)
+
+
+def test_real_tables_are_read_as_pyarrow_reads_them():
+    for path in default_model().glob("*.parquet"):
+        assert read_parquet(path).equals(pq.read_table(path))
+
+
+def test_columns_of_one_name_and_of_all_kinds_are_read(tmp_path: Path):
+    words = pa.array(["a", "b", None])
+    kinds = [
+        words,
+        words.dictionary_encode(),
+        pa.array([[1], [], None]),
+        pa.array([1.5, None, 2]),
+        words.cast(pa.large_string()),
+    ]
+    table = pa.table(kinds, names=["a", "b", "c", "d", "a"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert read_parquet(tmp_path / "t.parquet").equals(table)
+    empty = pd.DataFrame({"a": pd.Series([], dtype="str")})
+    empty.to_parquet(tmp_path / "empty.parquet")
+    assert read_parquet(tmp_path / "empty.parquet").num_rows == 0
