@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.cases.cohort import Cohort
-from derm_kit.model.classifier import Classifier
+from derm_kit.model.batches import Scorer
 
 SCHEMA_VERSION = 1
 LIBRARIES = ("derm-kit", "onnxruntime", "opencv-python-headless", "simplejpeg")
@@ -35,7 +35,7 @@ _WORDS = {
 _TOLD_WITH_VALUES = ("cohort", "cohort_root", "model", "device", "batch_size")
 
 
-def identity(cohort: Cohort, classifier: Classifier, batch_size: int) -> dict[str, Any]:
+def identity(cohort: Cohort, classifier: Scorer, batch_size: int) -> dict[str, Any]:
     """What run.json keeps of a cohort, a model and the settings: the same values give the same files."""
     card = classifier.card
     return {
@@ -51,8 +51,13 @@ def identity(cohort: Cohort, classifier: Classifier, batch_size: int) -> dict[st
         "trained_types": [t.value for t in card.types],
         "device": classifier.device,
         "batch_size": batch_size,
-        "versions": {library: version(library) for library in LIBRARIES},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions here of all that may change a score."""
+    return {library: version(library) for library in LIBRARIES}
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

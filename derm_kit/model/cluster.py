@@ -1,0 +1,126 @@
+"""A Dask cluster that shares the work: its address, its TLS files, and plain words where it fails.
+
+Whoever reaches a Dask scheduler runs code on its workers, and a client takes pickled answers from it: the scheduler
+must be trusted. So plain tcp is taken for this machine alone unless somebody says that the network is closed to others.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from derm_kit.errors import DermKitError
+
+ANSWER_S = 10
+"""How long a scheduler may take to answer."""
+
+
+class ClusterError(DermKitError):
+    """A cluster cannot be reached, or was lost."""
+
+
+@dataclass(frozen=True)
+class ClusterAddress:
+    """Where the scheduler listens, tcp://HOST:PORT or tls://HOST:PORT, and how to prove who asks.
+
+    `ca`, `certificate` and `key` are PEM files; any that is left out is taken from Dask's own configuration.
+    `closed_network` lets plain tcp go to another machine.
+    """
+
+    scheduler: str
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    closed_network: bool = False
+
+
+@contextmanager
+def connected(at: ClusterAddress) -> Iterator[Any]:
+    """A client of the cluster (`distributed.Client`).
+
+    Raises ClusterError where the address is refused or does not answer, and where the scheduler or, again and again,
+    the workers are lost while they are used.
+    """
+    secure = _require_safe(at)
+    from distributed import Client, KilledWorker, Security  # slow to import, and most work is done here
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would print, the errors below say
+    security = None
+    try:
+        if secure:
+            files = {"tls_ca_file": at.ca, "tls_client_cert": at.certificate, "tls_client_key": at.key}
+            security = Security(require_encryption=True, **{k: str(v) for k, v in files.items() if v})  # type: ignore[no-untyped-call]
+        client = Client(at.scheduler, security=security, timeout=ANSWER_S)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, TypeError) as error:
+        raise _no_answer(at, error) from None
+    try:
+        yield client
+    except CancelledError:
+        raise ClusterError(
+            "the scheduler must stay there until the work is done, and was lost",
+            case=at.scheduler,
+            next_step="What was finished is kept. Start the scheduler and its workers again, then the same command.",
+        ) from None
+    except KilledWorker as error:
+        raise ClusterError(
+            "one piece of the work ended one worker after another",
+            case=at.scheduler,
+            value=error,
+            next_step="See the workers' logs: most often a worker has too little memory. Then run the same command "
+            "again; what was finished is kept.",
+        ) from None
+    finally:
+        client.close()  # type: ignore[no-untyped-call]
+
+
+def _require_safe(at: ClusterAddress) -> bool:
+    """Whether TLS is asked for. Raises ClusterError for another kind of address, and for plain tcp to elsewhere."""
+    try:
+        parts = urlsplit(at.scheduler)
+        host, known = parts.hostname, parts.scheme in ("tcp", "tls") and parts.port is not None
+    except ValueError:
+        host, known = None, False
+    if not (host and known):
+        raise ClusterError(
+            "a scheduler's address is tls://HOST:PORT, or tcp://HOST:PORT on this machine",
+            value=at.scheduler,
+            next_step="Name the address that 'dask scheduler' prints.",
+        )
+    secure = parts.scheme == "tls"
+    if not secure and (at.ca or at.certificate or at.key):
+        raise ClusterError(
+            "TLS files go with an address that begins with tls://",
+            value=at.scheduler,
+            next_step="Name the address with tls://, or leave the files out.",
+        )
+    if not (secure or at.closed_network or _is_this_machine(host)):
+        raise ClusterError(
+            "plain tcp is taken for this machine alone: whoever reaches a scheduler reads its work and runs code",
+            value=at.scheduler,
+            next_step="Use tls:// with certificates (docs/scale-out.md), or give --closed-network where nobody else "
+            "is on that network.",
+        )
+    return secure
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _no_answer(at: ClusterAddress, error: Exception) -> ClusterError:
+    return ClusterError(
+        f"the Dask scheduler does not answer ({type(error).__name__})",
+        case=at.scheduler,
+        next_step="Start 'dask scheduler' and its workers, and name the address that it prints; with tls:// check "
+        "that the certificate and its key are those of this cluster.",
+    )
