@@ -21,14 +21,16 @@ class DaskCluster:
 
     folder: Path
     options: Sequence[str] = ()
+    protocol: str = "tcp"
     port: int = 0
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start_scheduler(self) -> None:
         """Start the scheduler and wait until it says where it listens."""
         self.file.unlink(missing_ok=True)
-        known = ["--host", "127.0.0.1", "--port", str(self.port), "--scheduler-file", str(self.file)]
-        self.scheduler = self._start("distributed.cli.dask_scheduler", *known, "--no-dashboard", "--no-show")
+        known = ["--host", "127.0.0.1", "--port", str(self.port), "--protocol", self.protocol, "--no-dashboard"]
+        file = ["--scheduler-file", str(self.file), "--no-show"]
+        self.scheduler = self._start("distributed.cli.dask_scheduler", *known, *file)
         deadline = time.monotonic() + READY_S
         while not self.file.exists() or not self.file.read_text().endswith("}"):
             assert self.scheduler.poll() is None, (self.folder / "log").read_text()
@@ -66,10 +68,12 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int = 2, options: Sequence[str] = ()) -> Iterator[DaskCluster]:
+def dask_cluster(
+    folder: Path, workers: int = 2, options: Sequence[str] = (), protocol: str = "tcp"
+) -> Iterator[DaskCluster]:
     """A scheduler and `workers` of one thread each, all gone in the end; `options` go to each of them."""
     folder.mkdir(parents=True, exist_ok=True)
-    started = DaskCluster(folder, options)
+    started = DaskCluster(folder, options, protocol)
     try:
         started.start_scheduler()
         for _ in range(workers):

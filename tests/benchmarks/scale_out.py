@@ -1,0 +1,94 @@
+"""Scoring by two workers of a Dask cluster against one: DERM_KIT_DATA=FOLDER python -m tests.benchmarks.scale_out.
+
+Each worker is a process with one thread. The two clusters take turns over the same real pictures, from the files to the
+finished run, models loaded before; the ratio is the median over the rounds. On a machine of two cores that is in use by
+others the ratio says as much of them: the share of processor time that is not the workers' says what a cluster costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from derm_kit import Cohort, read, score
+from derm_kit.model.cluster import ClusterAddress, connected
+from derm_kit.model.cluster_scoring import ClusterScorer
+from tests.dask_cluster import DaskCluster, dask_cluster
+
+
+def run(cohort: Cohort, scorer: ClusterScorer) -> float:
+    """Seconds that a run takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        score(cohort, scorer, Path(folder) / "run", progress=False)
+        return time.perf_counter() - began
+
+
+def cpu_s(pids: list[int]) -> float:
+    """Processor seconds that processes have used."""
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return sum(t.user + t.system for t in times)
+
+
+def peak_mb() -> float:
+    """Peak resident memory (MB) of the process that is asked."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Print rates, the ratio, and what a picture costs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=1_024)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    data = os.environ.get("DERM_KIT_DATA")
+    if not data:
+        sys.exit("make bench measures on real files: name their folder in DERM_KIT_DATA.")
+    everyone = read(Path(data))
+    cohort = everyone.select(np.arange(len(everyone)) % (len(everyone) // args.cases) == 0)
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        scorers: dict[int, tuple[DaskCluster, ClusterScorer]] = {}
+        for workers in seconds:
+            cluster = stack.enter_context(dask_cluster(folder / str(workers), workers))
+            client = stack.enter_context(connected(ClusterAddress(cluster.address)))
+            client.wait_for_workers(workers, timeout=120)
+            scorers[workers] = cluster, ClusterScorer.of(client, device="cpu")
+            run(cohort.select(np.arange(len(cohort)) < 64 * workers), scorers[workers][1])
+        cluster, two = scorers[2]
+        pids = [process.pid for process in cluster.processes[1:]], [cluster.scheduler.pid, os.getpid()]
+        used = [0.0, 0.0]
+        for _ in range(args.rounds):
+            seconds[1].append(run(cohort, scorers[1][1]))
+            before = [cpu_s(some) for some in pids]
+            seconds[2].append(run(cohort, two))
+            used = [so_far + cpu_s(some) - was for so_far, some, was in zip(used, pids, before, strict=True)]
+        memory = max(two.client.run(peak_mb).values())
+    load = os.getloadavg()[0]
+    print(f"{len(cohort)} cases, {args.rounds} rounds, {len(os.sched_getaffinity(0))} cores, load {load:.1f}")
+    for workers, times in seconds.items():
+        print(f"{workers} worker(s): {len(cohort) / statistics.median(times):7.1f} images/s")
+    ratios = [one / both for one, both in zip(seconds[1], seconds[2], strict=True)]
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    print(f"two workers / one: {statistics.median(ratios):.2f} ({spread}), wanted at least 1.8")
+    n = len(cohort) * args.rounds
+    print(
+        f"processor time a picture: {used[0] / n * 1000:.1f} ms in workers, {used[1] / n * 1000:.2f} ms in scheduler "
+        f"and client ({used[1] / sum(used):.1%})"
+    )
+    print(f"peak memory of a worker: {memory:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
