@@ -104,12 +104,12 @@ def _run_folder(out: str) -> Path:
     return Path(out)
 
 
-def _say_notes(notes: tuple[str, ...], path: Path | None, table: Path | None) -> None:
+def _say_notes(notes: tuple[str, ...], path: str | None, table: Path | None) -> None:
     """The first notes on a cohort, cut short, and the command that prints all of them."""
     for note in notes[:NOTES]:
         console.print(escape(printable(note, 200)))
     if notes:
-        words = ["derm-kit", "cohort", *([str(path)] if path else []), *(["--table", str(table)] if table else [])]
+        words = ["derm-kit", "cohort", *([path] if path else []), *(["--table", str(table)] if table else [])]
         more = f"{len(notes) - NOTES:,} more notes. " if len(notes) > NOTES else ""
         console.print(f"{more}All that was understood of the cohort, and what was not: {escape(shlex.join(words))}")
 

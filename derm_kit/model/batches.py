@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +19,12 @@ from derm_kit.model.card import ModelCard
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.run import SCORE_COLUMNS
 
-Case = tuple[str, Path | None]
+if TYPE_CHECKING:
+    from derm_kit.cases.places import Place
+
+Case: TypeAlias = "tuple[str, Place | None]"
 """A case's id and its picture; None where it has none."""
-Cases = list[Case]
+Cases: TypeAlias = list[Case]
 
 NO_PICTURE = ("a case needs a picture to be scored", "Name the folder that holds the pictures with their table.")
 

@@ -98,7 +98,7 @@ class _Workers:
         return self._ahead
 
     def submit(self, job: list[Cases]) -> Future[list[Batch]]:
-        there = [[(case, path and path.absolute()) for case, path in cases] for cases in job]
+        there = [[(case, path.absolute() if path else None) for case, path in cases] for cases in job]
         future = self.executor.submit(score_job, self.wanted, there)
         self._jobs[future] = job
         return future

@@ -101,7 +101,7 @@ def _require_readable_name(out: Path) -> None:
 def _require_own_folder(parts: Parts, cohort: Cohort) -> None:
     """Refuse a folder with other files: read again as a cohort, they and the run's tables would be taken for cases."""
     out = parts.out
-    if os.path.realpath(out) == os.path.realpath(cohort.root):
+    if isinstance(cohort.root, Path) and os.path.realpath(out) == os.path.realpath(cohort.root):
         held = "the pictures that are scored"
     elif out.is_dir() and not (parts.finished() or parts.folder.is_dir()):
         names = sorted({p.name for p in out.iterdir() if not p.name.startswith(".")} - {REJECTS_FILE})
