@@ -212,7 +212,7 @@ def test_a_picture_that_nobody_can_read_is_rejected(cluster: DaskCluster, cohort
 
 
 def test_a_worker_with_other_versions_is_refused(cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cluster_scoring, "versions", lambda: {"derm-kit": "9.9"})
+    monkeypatch.setattr("derm_kit.model.cluster_work.versions", lambda: {"derm-kit": "9.9"})
     with pytest.raises(ModelError, match=r"every worker has the versions.*derm-kit 9\.9"), scorer(cluster):
         pass
 

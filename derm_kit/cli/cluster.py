@@ -50,6 +50,20 @@ def client_of(at: ClusterAddress) -> Iterator[Any]:
         yield client
 
 
+@contextmanager
+def scoring_for_pages(at: ClusterAddress | None) -> Iterator[None]:
+    """Let all pages share one model: on the cluster `at`, or on a worker that is started here."""
+    from derm_kit.model.shared import named
+    from derm_kit.model.shared_worker import scoring_worker
+
+    if at is not None:
+        with client_of(at), named(at):
+            yield
+        return
+    with scoring_worker() as own, named(own):
+        yield
+
+
 def tell(words: str) -> None:
     """Say something of the cluster beside the results."""
     errors.print(words, markup=False)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from derm_kit.errors import DermKitError
 
+T = TypeVar("T")
 ANSWER_S = 10
 """How long a scheduler may take to answer."""
 
@@ -43,41 +44,73 @@ class ClusterAddress:
 
 @contextmanager
 def connected(at: ClusterAddress) -> Iterator[Any]:
-    """A client of the cluster (`distributed.Client`).
+    """A client of the cluster (`distributed.Client`), closed in the end; raises as `connect` and `losses_told` do."""
+    client = connect(at)
+    try:
+        with losses_told(at):
+            yield client
+    finally:
+        client.close()
 
-    Raises ClusterError where the address is refused or does not answer, and where the scheduler or, again and again,
-    the workers are lost while they are used.
+
+def connect(at: ClusterAddress) -> Any:  # noqa: ANN401 - distributed carries no types
+    """A client of the cluster, which the caller closes.
+
+    Raises ClusterError where the address is refused or does not answer.
     """
     secure = _require_safe(at)
-    from distributed import Client, KilledWorker, Security  # slow to import, and most work is done here
+    from distributed import Client, Security  # slow to import, and most work is done here
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would print, the errors below say
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would print, these errors say
     security = None
     try:
         if secure:
             files = {"tls_ca_file": at.ca, "tls_client_cert": at.certificate, "tls_client_key": at.key}
             security = Security(require_encryption=True, **{k: str(v) for k, v in files.items() if v})  # type: ignore[no-untyped-call]
-        client = Client(at.scheduler, security=security, timeout=ANSWER_S)  # type: ignore[no-untyped-call]
+        return Client(at.scheduler, security=security, timeout=ANSWER_S)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
         raise _no_answer(at, error) from None
+
+
+@contextmanager
+def losses_told(at: ClusterAddress) -> Iterator[None]:
+    """Raise ClusterError where the scheduler or, again and again, the workers are lost while they are used."""
+    from distributed import KilledWorker
+
     try:
-        yield client
+        yield
     except CancelledError:
         raise ClusterError(
             "the scheduler must stay there until the work is done, and was lost",
             case=at.scheduler,
-            next_step="What was finished is kept. Start the scheduler and its workers again, then the same command.",
+            next_step="What was finished is kept. Start the scheduler and its workers again, then do the same again.",
         ) from None
     except KilledWorker as error:
         raise ClusterError(
             "one piece of the work ended one worker after another",
             case=at.scheduler,
             value=error,
-            next_step="See the workers' logs: most often a worker has too little memory. Then run the same command "
-            "again; what was finished is kept.",
+            next_step="See the workers' logs: most often a worker has too little memory. Then do the same again; what "
+            "was finished is kept.",
         ) from None
-    finally:
-        client.close()  # type: ignore[no-untyped-call]
+
+
+def awaited(client: Any, future: Future[T], no_worker: Callable[[], None], look_s: float) -> T:  # noqa: ANN401
+    """The result of a job. Every `look_s` workers are looked for; where there are none, `no_worker` is called once."""
+    told = False
+    while not wait([future], timeout=look_s).done:
+        if not (told or n_threads(client)):
+            no_worker()
+            told = True
+    return future.result()
+
+
+def n_threads(client: Any) -> int:  # noqa: ANN401
+    """Threads of the workers that are connected now; 1 where the scheduler is gone, which whoever waits is told."""
+    try:
+        return sum(client.nthreads().values())
+    except (OSError, RuntimeError):
+        return 1
 
 
 def _require_safe(at: ClusterAddress) -> bool:

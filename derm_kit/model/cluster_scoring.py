@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +18,8 @@ from derm_kit.errors import DermKitError, RunError
 from derm_kit.model.batches import Batch, Case, Cases, Pool
 from derm_kit.model.card import ModelCard, default_model, load_card
 from derm_kit.model.classifier import Device
-from derm_kit.model.cluster import ClusterError
+from derm_kit.model.cluster import ClusterError, awaited, n_threads
 from derm_kit.model.cluster_work import Wanted, ready, score_job
-from derm_kit.model.identity import versions
 
 BATCHES_A_JOB = 8
 """A second or so of work: little is lost with a worker, and the scheduler has little to do."""
@@ -52,8 +51,7 @@ class ClusterScorer:
         model, other versions or no such device.
         """
         card = load_card(model or default_model())
-        folder = None if model is None else str(model.absolute())
-        wanted = Wanted(folder, device, card.model_hash, card.scoring_sha256, tuple(versions().items()))
+        wanted = Wanted.of(card, model, device)
         asked = client.submit(ready, wanted, pure=False)
         try:
             found = asked.result(timeout=WORKER_S)
@@ -94,7 +92,7 @@ class _Workers:
     @property
     def ahead(self) -> int:
         if time.monotonic() - self._looked > LOOK_S:
-            self._ahead, self._looked = JOBS_A_THREAD * max(1, self._threads()), time.monotonic()
+            self._ahead, self._looked = JOBS_A_THREAD * max(1, n_threads(self.client)), time.monotonic()
         return self._ahead
 
     def submit(self, job: list[Cases]) -> Future[list[Batch]]:
@@ -104,22 +102,10 @@ class _Workers:
         return future
 
     def result(self, future: Future[list[Batch]]) -> list[Batch]:
-        told = False
-        while not wait([future], timeout=LOOK_S).done:
-            if not (told or self._threads()):
-                self.tell(NO_WORKER)
-                told = True
-        done = future.result()
+        done = awaited(self.client, future, lambda: self.tell(NO_WORKER), LOOK_S)
         for cases, batch in zip(self._jobs.pop(future), done, strict=True):
             _require_seen(cases, batch)
         return done
-
-    def _threads(self) -> int:
-        """Threads of the workers that are connected now; a scheduler that is gone is told where results are awaited."""
-        try:
-            return sum(self.client.nthreads().values())
-        except (OSError, RuntimeError):
-            return 1
 
 
 def _require_seen(cases: Cases, batch: Batch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from derm_kit.errors import ModelError
 from derm_kit.model.batches import Batch, Cases, score_batches
-from derm_kit.model.classifier import Classifier, Device
+from derm_kit.model.card import ModelCard, default_model
+from derm_kit.model.classifier import Classifier, Device, Inference, Pixels, resolve
 from derm_kit.model.identity import versions
 
 _loading = threading.Lock()
@@ -25,6 +26,12 @@ class Wanted:
     scoring_sha256: str
     versions: tuple[tuple[str, str], ...]
 
+    @classmethod
+    def of(cls, card: ModelCard, folder: Path | None, device: Device) -> Wanted:
+        """The model of `card`, which lies in `folder` there as here."""
+        said = None if folder is None or folder == default_model() else str(folder.absolute())
+        return cls(said, device, card.model_hash, card.scoring_sha256, tuple(versions().items()))
+
 
 def ready(wanted: Wanted) -> str:
     """Load the model and say which device it runs on. Raises ModelError where this worker's is not the one wanted."""
@@ -36,6 +43,11 @@ def score_job(wanted: Wanted, job: list[Cases]) -> list[Batch]:
     return score_batches(job, _classifier(wanted))
 
 
+def infer_job(wanted: Wanted, squares: Pixels) -> Inference:
+    """What the network says of N central squares (N, S, S, 3) uint8. Raises ModelError as `ready` does."""
+    return _classifier(wanted).infer(squares)
+
+
 def models_loaded() -> int:
     """How often this process has loaded a model."""
     return _load.cache_info().misses
@@ -43,7 +55,7 @@ def models_loaded() -> int:
 
 def _classifier(wanted: Wanted) -> Classifier:
     with _loading:  # else every thread of a new worker would load its own
-        return _load(wanted)
+        return _load(replace(wanted, device=resolve(wanted.device)))
 
 
 @lru_cache(maxsize=1)
