@@ -33,6 +33,9 @@ def score(
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the network runs.")] = "auto",
     batch_size: Annotated[int | None, typer.Option(min=1, max=4096, help="Pictures a batch.")] = None,
     table: Annotated[Path | None, typer.Option(help="Metadata table, where it is not in the folder.")] = None,
+    partitioned: Annotated[
+        bool, typer.Option("--partitioned", help="Write each table as a folder of parquet files.")
+    ] = False,
     scheduler: Scheduler = "",
     tls_ca: TlsCa = None,
     tls_cert: TlsCert = None,
@@ -49,7 +52,7 @@ def score(
     try:
         cases = read_cohort(cohort, table)
         with _scorer(model, device, address_of(scheduler, tls_ca, tls_cert, tls_key, closed_network)) as scorer:
-            run = score_cohort(cases, scorer, folder, batch_size=batch_size)
+            run = score_cohort(cases, scorer, folder, batch_size=batch_size, partitioned=partitioned)
     except KeyboardInterrupt:
         if may_be_continued(folder):
             errors.print("Stopped. The same command continues where it was.")

@@ -33,6 +33,7 @@ def score(
     batch_size: int | None = None,
     workers: int | None = None,
     progress: bool = True,
+    partitioned: bool = False,
 ) -> ScoreRun:
     """Score every case of `cohort` into the run folder `out` and return the run.
 
@@ -40,7 +41,7 @@ def score(
     where `classifier` is a cluster's (`derm_kit.model.cluster_scoring`), its workers do, and the files are the same.
     Finished parts lie on disk; the same call after an interruption goes on from them and gives the same files. Memory
     does not grow with the number of pictures. A picture that cannot be decoded stands in rejects.csv with rule and next
-    step.
+    step. Of a `partitioned` run each table is a folder of parquet files.
 
     Raises RunError where `out` is not a folder of its own, holds another run, is being written by another process or
     cannot be written; where no case has a picture; and where a batch does not fit into memory.
@@ -49,7 +50,7 @@ def score(
     if batch_size < 1:
         raise RunError("the batch size is at least 1", value=batch_size, next_step="Leave --batch-size out.")
     _require_readable_name(out)
-    parts = Parts(out, len(cohort), batch_size, identity(cohort, classifier, batch_size))
+    parts = Parts(out, len(cohort), batch_size, identity(cohort, classifier, batch_size), partitioned)
     try:
         _require_own_folder(parts, cohort)
         out.mkdir(parents=True, exist_ok=True)
