@@ -57,7 +57,10 @@ def test_score_and_simulate_take_the_cluster_that_is_named(
         (("--scheduler", "nowhere"), "tls://HOST:PORT"),
     ],
 )
-def test_a_cluster_that_cannot_be_used_is_one_line(derm_kit: Command, words: tuple[str, ...], expected: str):
+def test_a_cluster_that_cannot_be_used_is_one_line(
+    derm_kit: Command, words: tuple[str, ...], expected: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("derm_kit.model.cluster.ANSWER_S", 0.5)
     for command in (("score",), SIMULATE, ("serve", "--no-browser")):
         said = derm_kit(*command, *words)
         assert said.code == 2

@@ -24,7 +24,7 @@ from derm_kit.model.cluster_work import Wanted, ready, score_job
 BATCHES_A_JOB = 8
 """A second or so of work: little is lost with a worker, and the scheduler has little to do."""
 JOBS_A_THREAD = 3
-WORKER_S = 60
+WORKER_S = 120
 """How long the first worker may take to come and load the model."""
 LOOK_S = 5
 """After how long a wait is looked whether there is any worker."""
