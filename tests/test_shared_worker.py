@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import ipywidgets as w
 import numpy as np
 import psutil
 import pytest
@@ -163,3 +164,22 @@ def test_the_variables_name_the_cluster_while_it_is_there(at: ClusterAddress, mo
         assert isinstance(opened, SharedClassifier)
         assert "the scoring worker that all pages share" in str(StartPanel(opened).view.children[3].children[1].value)
     assert named_cluster(os.environ) is None
+
+
+def test_page_01_says_where_a_picture_goes(at: ClusterAddress):
+    for address, words in (
+        (at, "memory of the scoring worker"),
+        (ClusterAddress("tls://gpu:8786"), "of tls://gpu:8786"),
+    ):
+        texts = [
+            str(widget.value)
+            for widget in all_of(TriagePanel(SharedClassifier(address)).view)
+            if isinstance(widget, w.HTML)
+        ]
+        assert any(words in text for text in texts)
+
+
+def all_of(widget: w.Widget) -> Iterator[w.Widget]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from all_of(child)

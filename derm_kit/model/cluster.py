@@ -133,7 +133,7 @@ def _require_safe(at: ClusterAddress) -> bool:
             value=at.scheduler,
             next_step="Name the address with tls://, or leave the files out.",
         )
-    if not (secure or at.closed_network or _is_this_machine(host)):
+    if not (secure or at.closed_network or is_this_machine(at.scheduler)):
         raise ClusterError(
             "plain tcp is taken for this machine alone: whoever reaches a scheduler reads its work and runs code",
             value=at.scheduler,
@@ -143,7 +143,9 @@ def _require_safe(at: ClusterAddress) -> bool:
     return secure
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(scheduler: str) -> bool:
+    """Whether a scheduler's address cannot be reached from another machine."""
+    host = urlsplit(scheduler).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

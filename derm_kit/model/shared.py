@@ -14,7 +14,7 @@ from typing import Any
 
 from derm_kit.model.card import default_model, load_card
 from derm_kit.model.classifier import Classifier, Device, Inference, Pixels
-from derm_kit.model.cluster import ClusterAddress, awaited, connect, losses_told
+from derm_kit.model.cluster import ClusterAddress, awaited, connect, is_this_machine, losses_told
 from derm_kit.model.cluster_work import Wanted, infer_job
 
 SCHEDULER, CA, CERTIFICATE, KEY, CLOSED_NETWORK = (
@@ -52,6 +52,11 @@ class SharedClassifier(Classifier):
             found: Inference = awaited(client, future, lambda: self.tell(RESTARTING), LOOK_S)
             return found
 
+    @property
+    def where(self) -> str:
+        """The worker in words, for whoever must know where a picture goes."""
+        return "the scoring worker" if is_this_machine(self._at.scheduler) else f"a worker of {self._at.scheduler}"
+
     def close(self) -> None:
         """Leave the cluster; the next call connects again."""
         with self._connecting:
@@ -83,7 +88,7 @@ def named_cluster(variables: Mapping[str, str]) -> ClusterAddress | None:
     if not variables.get(SCHEDULER):
         return None
     return ClusterAddress(
-        variables[SCHEDULER], path(CA), path(CERTIFICATE), path(KEY), bool(variables.get(CLOSED_NETWORK))
+        variables[SCHEDULER], path(CA), path(CERTIFICATE), path(KEY), variables.get(CLOSED_NETWORK) == "1"
     )
 
 

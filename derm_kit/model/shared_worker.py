@@ -35,6 +35,7 @@ def scoring_worker() -> Iterator[ClusterAddress]:
             LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=1, threads_per_worker=threads, processes=True, host="127.0.0.1", protocol="tls://",
                 security=security, dashboard_address=None, worker_dashboard_address=None, local_directory=folder,
+                memory_limit=0,  # else a picture's results could be laid on disk
             ) as cluster,
         ):  # fmt: skip
             with Client(cluster) as client:  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.faithfulness import Mask
 from derm_kit.model.reference import reference_cases
-from derm_kit.model.shared import open_classifier
+from derm_kit.model.shared import SharedClassifier, open_classifier
 from derm_kit.panels.changes_policy import PolicyPanel
 from derm_kit.panels.dropzone import DropZone
 from derm_kit.panels.fetching import PICTURES
@@ -140,6 +140,8 @@ class TriagePanel(Panel):
         columns.add_class("dk-columns")
         self.columns = columns
         limit = f"Up to {LARGEST_MB} MB. The picture stays in this page's memory and is gone when you close it."
+        if isinstance(self._classifier, SharedClassifier):
+            limit += f" Its central square goes to the memory of {self._classifier.where} while it is scored."
         self.view = page(
             "Triage a case",
             "One dermoscopic picture: what is suspected, why, how far to trust it, and which pathway follows.",
