@@ -79,6 +79,9 @@ def test_only_the_holder_of_the_key_is_let_in(at: ClusterAddress):
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     host, port = at.scheduler.removeprefix("tls://").rsplit(":", 1)
     assert host == "127.0.0.1"
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = {c.laddr.ip for p in ours for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
     stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection((host, int(port)), timeout=30) as plain, pytest.raises((ssl.SSLError, OSError)):

@@ -19,11 +19,14 @@ from derm_kit.model.cluster import ClusterAddress
 from derm_kit.model.cluster_work import Wanted, ready
 
 MOST_THREADS = 4
+NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+"""Dask would tell anybody on this machine over plain HTTP what is worked on."""
 
 
 @contextmanager
 def scoring_worker() -> Iterator[ClusterAddress]:
     """Start the worker, which loads the model while pages open already, and stop it in the end."""
+    import dask
     from distributed import Client, LocalCluster, Security, fire_and_forget
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -32,9 +35,11 @@ def scoring_worker() -> Iterator[ClusterAddress]:
         files = _key_files(Path(folder), security)
         threads = min(MOST_THREADS, os.cpu_count() or 1)
         with (
+            dask.config.set(NO_PAGES),
             LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=1, threads_per_worker=threads, processes=True, host="127.0.0.1", protocol="tls://",
-                security=security, dashboard_address=None, worker_dashboard_address=None, local_directory=folder,
+                security=security, dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0",
+                local_directory=folder,
                 memory_limit=0,  # else a picture's results could be laid on disk
             ) as cluster,
         ):  # fmt: skip
