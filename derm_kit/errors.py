@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 
 class DermKitError(Exception):
     """Base of every error that derm-kit raises on purpose.
@@ -16,6 +19,10 @@ class DermKitError(Exception):
         self.rule = rule
         self.next_step = next_step
         super().__init__(rule)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What it is made of, so that an error of a worker reaches whoever waits for it."""
+        return partial(type(self), self.rule, next_step=self.next_step, case=self.case, value=self.value), ()
 
     def __str__(self) -> str:
         """One readable line: case, rule, value, next step."""

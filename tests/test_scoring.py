@@ -410,3 +410,36 @@ def test_an_unfinished_folder_is_not_a_run(tmp_path: Path):
     (tmp_path / "run").mkdir()
     with pytest.raises(RunError, match="finished run"):
         read_run(tmp_path / "run")
+
+
+def test_a_partitioned_run_is_folders_of_parquet_that_read_as_the_same_run(
+    stopped: Path, forty: Cohort, classifier: Classifier, tmp_path: Path
+):
+    plain = shutil.copytree(stopped, tmp_path / "plain")
+    one = score(forty, classifier, plain, batch_size=2, progress=False)
+    again = score(forty, classifier, stopped, batch_size=2, progress=False, partitioned=True)
+    for name in (SCORES_FILE, CASES_FILE, FEATURES_FILE):
+        files = sorted((stopped / name).iterdir())
+        assert [file.name for file in files] == [f"part-{part:06d}.parquet" for part in range(10)]
+        assert sum(pq.read_metadata(file).num_rows for file in files) == 39
+        pd.testing.assert_frame_equal(pd.read_parquet(stopped / name), pd.read_parquet(plain / name))
+    assert one.scores.equals(again.scores)
+    assert one.cases.equals(again.cases)
+    assert one.features is not None
+    assert one.features.equals(again.features)
+    for name in (SCORES_FILE, CASES_FILE):
+        (stopped / name / "part-000004.parquet").unlink()
+    with pytest.raises(RunError, match=r"as many scores as its run\.json says, 39 \(found: 35\)"):
+        read_run(stopped)
+
+
+@pytest.mark.parametrize("next_time", [True, False])
+def test_a_partitioned_run_that_was_stopped_while_its_tables_were_named_goes_on(
+    stopped: Path, forty: Cohort, classifier: Classifier, monkeypatch: pytest.MonkeyPatch, next_time: bool
+):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Parts, "write_rejects", stop)
+        score(forty, classifier, stopped, batch_size=2, progress=False, partitioned=True)
+    assert (stopped / SCORES_FILE).is_dir()
+    assert len(score(forty, classifier, stopped, batch_size=2, progress=False, partitioned=next_time)) == 39
+    assert (stopped / SCORES_FILE).is_dir() == next_time

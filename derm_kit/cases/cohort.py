@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ import pandas as pd
 
 from derm_kit.errors import CohortError, DermKitError, printable
 from derm_kit.lesions import LESION_TYPES, format_truth, parse_truth
+
+if TYPE_CHECKING:
+    from derm_kit.cases.places import Place
 
 NUMBER_COLUMNS = ("age_years", "skin_tone_class")
 """Columns held as float64, NaN where unknown; every other column is text, "" where unknown."""
@@ -40,15 +43,16 @@ class Cohort:
 
     `cases` has one row a case, exactly COLUMNS, a RangeIndex; `image` and `mask` are posix paths relative to `root`
     ("" = none), `truth` is "a|b" in order of risk ("" = no truth), ages are years. `rejects` has REJECT_COLUMNS.
-    `notes` are plain sentences on what was understood and what was not; `ignored` are the paths in `root` of all files
-    that are passed over (hidden ones and folders that lie too deep among them). Raises CohortError.
+    `root` is a folder or a place in a store. `notes` are plain sentences on what was understood and what was not;
+    `ignored` are the paths in `root` of all files that are passed over (hidden ones and folders that lie too deep among
+    them). Raises CohortError.
     """
 
     name: str
     cases: pd.DataFrame
     rejects: pd.DataFrame
     notes: tuple[str, ...]
-    root: Path
+    root: Place
     ignored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -74,13 +74,16 @@ def with_exclusions(cohort: Cohort) -> Cohort:
     A file whose headers cannot be read goes to a clinician, since its pixels may still be scored. Raises CohortError
     where a file does not fit into memory.
     """
-    dicom = dicom_files(cohort.root, (image for image in cohort.cases["image"] if image))
+    root = cohort.root
+    if not isinstance(root, Path):
+        return cohort
+    dicom = dicom_files(root, (image for image in cohort.cases["image"] if image))
     if not dicom:
         return cohort
     said: dict[str, str] = {}
     for image in dicom:
         try:
-            said[image] = str(_fields(cohort.root / image, secrets.token_bytes(32), image)["exclusion"])
+            said[image] = str(_fields(root / image, secrets.token_bytes(32), image)["exclusion"])
         except CaseError:
             said[image] = NOT_UNDERSTOOD
     held = cohort.cases["exclusion"]

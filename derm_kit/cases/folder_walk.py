@@ -55,7 +55,7 @@ def listing(root: Path, only: Iterable[str] | None = None) -> Listing:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.name.startswith("."):
                     hidden.append(printable(path, 300))
-                elif fault := _name_fault(entry.name, first=not folder):
+                elif fault := name_fault(entry.name, first=not folder):
                     faults[printable(path, 300)] = fault
                 elif entry.is_file(follow_symlinks=False):
                     files.add(path)
@@ -92,7 +92,7 @@ def _linked(folder: str, real: str, files: set[str], faults: dict[str, Fault]) -
 
 def one(path: Path) -> Listing:
     """The listing of a single file."""
-    if fault := _name_fault(path.name, first=True):
+    if fault := name_fault(path.name, first=True):
         return Listing(path.parent, frozenset(), {printable(path.name, 300): fault})
     return Listing(path.parent, frozenset({path.name}), {})
 
@@ -113,7 +113,7 @@ def _within(target: str, real: str) -> bool:
     return target == real or target.startswith(real.rstrip("/") + "/")
 
 
-def _name_fault(name: str, *, first: bool) -> Fault | None:
+def name_fault(name: str, *, first: bool) -> Fault | None:
     """The fault of a file or folder name that cannot go on as part of a path; `first` where it begins the path."""
     if not name.isascii():
         try:

@@ -9,8 +9,13 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from derm_kit.cases.places import store_bytes
 from derm_kit.errors import CaseError
+
+if TYPE_CHECKING:
+    from derm_kit.cases.places import Place
 
 MAX_PIXELS = 80_000_000
 MAX_SIDE_PX = 20_000
@@ -58,8 +63,13 @@ _FIRST_BYTES = 132
 _WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
-def read_file(path: Path, case: str) -> bytes:
-    """The bytes of a regular file of at most `MAX_FILE_BYTES`; never waits on a pipe or device. Raises CaseError."""
+def read_file(path: Place, case: str) -> bytes:
+    """The bytes of a regular file of at most `MAX_FILE_BYTES`; never waits on a pipe or device.
+
+    Raises CaseError, and StoreError where a store does not answer.
+    """
+    if not isinstance(path, Path):
+        return store_bytes(path, case, MAX_FILE_BYTES)
     try:
         _check_regular(path.stat(), case)
         with open(os.open(path, _WITHOUT_WAITING), "rb") as file:  # noqa: PTH123 (a descriptor, opened so that it cannot wait)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -57,6 +57,9 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "WebP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
+if TYPE_CHECKING:
+    from derm_kit.cases.places import Place
+
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
 
 
@@ -75,7 +78,7 @@ class Picture:
     format: str
 
 
-def decode(source: Path | bytes, *, case: str, min_side_px: int = 256) -> Picture:
+def decode(source: Place | bytes, *, case: str, min_side_px: int = 256) -> Picture:
     """The picture in `source` (a file or its bytes) as upright sRGB, uint8 (H, W, 3).
 
     A JPEG with a short side of 4 * `min_side_px` or more comes smaller, its short side never below 2 * `min_side_px`.

@@ -24,18 +24,25 @@ from derm_kit.cases.folders import (
     is_picture,
     suffix,
 )
+from derm_kit.cases.places import is_address, store_place
 from derm_kit.cases.rows import read_rows
+from derm_kit.cases.stores import read_store
 from derm_kit.errors import CohortError, printable
 
 
 def read(path: Path | str, *, table: Path | str | None = None) -> Cohort:
     """Read a folder of pictures, a table, an ISIC Archive download, DICOM files or one picture as a cohort.
 
+    An address (s3://BUCKET/FOLDER and whatever else fsspec reads) names a folder of pictures in a store.
+
     A folder with a table (`table`, else `metadata.csv`, else every CSV and TSV in it, joined by their ids) is exactly
     its rows; without one, every picture below it is a case. A lone table finds its pictures beside it, or none at all.
     Rows and pictures that cannot become a case stand in `rejects`. Raises CohortError where nothing can be read.
     """
-    path = Path(path)
+    place = store_place(str(path)) if is_address(str(path)) else Path(path)
+    if not isinstance(place, Path):
+        return read_store(place, None if table is None else _table(Path(table)), _read_pictures)
+    path = place
     mode = _mode(path)
     if stat.S_ISDIR(mode):
         found = listing(path)

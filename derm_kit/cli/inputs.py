@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from derm_kit.model.run import ScoreRun
     from derm_kit.triage.policy import TriagePolicy
 
-CohortPath = Annotated[Path | None, typer.Argument(help="Folder, table, archive or picture. Left out: the phantoms.")]
+CohortPath = Annotated[
+    str | None, typer.Argument(help="Folder, table, archive, picture or s3://… folder. Left out: the phantoms.")
+]
 RunPath = Annotated[
     Path | None, typer.Argument(help="Run folder, joined parquet or CSV of scores. Left out: the reference cohort.")
 ]
@@ -24,7 +26,7 @@ ModelFolder = Annotated[Path | None, typer.Option("--model", help="Model folder.
 Rows = Annotated[int, typer.Option("--rows", min=0, help="How many cases to print; 0 prints all.")]
 
 
-def read_cohort(path: Path | None, table: Path | None) -> Cohort:
+def read_cohort(path: str | None, table: Path | None) -> Cohort:
     """The cohort named, or the demo phantoms."""
     from derm_kit.cases.phantom import demo_cohort
     from derm_kit.cases.sources import read

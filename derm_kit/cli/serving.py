@@ -8,6 +8,15 @@ from typing import Annotated
 
 import typer
 
+from derm_kit.cli.cluster import (
+    ClosedNetwork,
+    Scheduler,
+    TlsCa,
+    TlsCert,
+    TlsKey,
+    address_of,
+    scoring_for_pages,
+)
 from derm_kit.cli.console import console
 from derm_kit.errors import DermKitError
 
@@ -44,6 +53,11 @@ def serve(
     behind_proxy: Annotated[
         bool, typer.Option("--behind-proxy", help=f"A proxy on this machine brings TLS. {SESSION_ONLY}")
     ] = False,
+    scheduler: Scheduler = "",
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    closed_network: ClosedNetwork = False,
 ) -> None:
     """Open the workbench in a browser, or a teaching session for its readers; Ctrl-C stops it."""
     of_a_proxy: dict[str, object] = {
@@ -77,10 +91,11 @@ def serve(
         _open_on(run, policy)
     if feed:
         _watch(feed)
-    serve_pages(
-        port or WORKBENCH_PORT, address or "127.0.0.1",
-        open_browser=browser, lean=lean, ready=console.print, front=front,
-    )  # fmt: skip
+    with scoring_for_pages(address_of(scheduler, tls_ca, tls_cert, tls_key, closed_network)):
+        serve_pages(
+            port or WORKBENCH_PORT, address or "127.0.0.1",
+            open_browser=browser, lean=lean, ready=console.print, front=front,
+        )  # fmt: skip
 
 
 def _refuse_beside(what: str, given: dict[str, object]) -> None:

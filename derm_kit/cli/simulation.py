@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from derm_kit.cli.cluster import ClosedNetwork, Scheduler, TlsCa, TlsCert, TlsKey, address_of, client_of
 from derm_kit.cli.console import console, errors, plain
 from derm_kit.cli.inputs import default_policy, read_run, require_new_folder, results_in
 from derm_kit.errors import DermKitError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.status import Status
 
+    from derm_kit.model.cluster import ClusterAddress
     from derm_kit.pathway.definition import Pathway
     from derm_kit.pathway.outcomes import Outcomes
 
@@ -39,7 +41,11 @@ def simulate(
         list[Path] | None,
         typer.Option(help="Value-for-money report, to a new .html or .docx (again for both). Needs economics."),
     ] = None,
-    dask: Annotated[str, typer.Option(help="Address of a Dask scheduler that shares the work.")] = "",
+    scheduler: Scheduler = "",
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    closed_network: ClosedNetwork = False,
     names: Annotated[bool, typer.Option("--list", help="Name the pathways that ship, and stop.")] = False,
 ) -> None:
     """Simulate a pathway's arms: waits, time standards, cancers missed and found late, clinics and costs."""
@@ -61,7 +67,8 @@ def simulate(
 
         scores = read_run(run)
         chosen = TriagePolicy.read(policy) if policy else default_policy(None)
-    with _workers(dask) as executor, console.status("Simulating") as status:
+    at = address_of(scheduler, tls_ca, tls_cert, tls_key, closed_network)
+    with _workers(at) as executor, console.status("Simulating") as status:
         outcomes = simulate_arms(
             read, scores, chosen, seed=seed, replications=replications, arms=arm or None, records=people,
             executor=executor, progress=_Pace(status),
@@ -120,29 +127,13 @@ def _print_arms(pathway: Pathway, figures: pd.DataFrame) -> None:
 
 
 @contextmanager
-def _workers(dask: str) -> Iterator[Executor | None]:
+def _workers(at: ClusterAddress | None) -> Iterator[Executor | None]:
     """The executor of a Dask cluster, or None for threads here."""
-    if not dask:
+    if at is None:
         yield None
         return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise DermKitError(
-            "a Dask scheduler needs the package distributed",
-            value=dask,
-            next_step="Install derm-kit with its extra: pip install 'derm-kit[cluster]'.",
-        ) from None
-    try:
-        client = Client(dask, timeout="10s")  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise DermKitError(
-            f"the Dask scheduler does not answer ({type(error).__name__})",
-            value=dask,
-            next_step="Start 'dask scheduler' and its workers, and name the address that it prints.",
-        ) from None
-    with client:
-        yield client.get_executor()  # type: ignore[no-untyped-call]
+    with client_of(at) as client:
+        yield client.get_executor(pure=False)
 
 
 def _require_reportable(pathway: Pathway, arms: list[str] | None, files: list[Path]) -> None:

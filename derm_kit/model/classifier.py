@@ -59,7 +59,7 @@ class Classifier:
         folder = default_model() if model is None else model
         self.folder = folder
         self.card: ModelCard = load_card(folder)
-        self.device: Literal["cpu", "cuda"] = _resolve(device)
+        self.device: Literal["cpu", "cuda"] = resolve(device)
         engine = _OnnxNetwork if self.device == "cpu" else _TorchNetwork
         self._network: Network = engine(folder, self.card)
         self._mean, self._components = _projection(folder, self.card)
@@ -176,7 +176,7 @@ class _TorchNetwork:
             raise MemoryError(str(error)) from None
 
 
-def _resolve(device: Device) -> Literal["cpu", "cuda"]:
+def resolve(device: Device) -> Literal["cpu", "cuda"]:
     """The device to run on; torch is asked only where an NVIDIA driver shows that there is something to ask about."""
     driver = Path("/proc/driver/nvidia/version").exists() or Path("C:/Windows/System32/nvcuda.dll").exists()
     if device == "cpu" or (device == "auto" and not driver):

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from derm_kit.cases.cohort import Cohort
-from derm_kit.model.classifier import Classifier
+from derm_kit.cases.places import sizes_and_marks
+from derm_kit.model.batches import Scorer
 
 SCHEMA_VERSION = 1
 LIBRARIES = ("derm-kit", "onnxruntime", "opencv-python-headless", "simplejpeg")
@@ -35,15 +34,16 @@ _WORDS = {
 _TOLD_WITH_VALUES = ("cohort", "cohort_root", "model", "device", "batch_size")
 
 
-def identity(cohort: Cohort, classifier: Classifier, batch_size: int) -> dict[str, Any]:
+def identity(cohort: Cohort, classifier: Scorer, batch_size: int) -> dict[str, Any]:
     """What run.json keeps of a cohort, a model and the settings: the same values give the same files."""
     card = classifier.card
+    pictures = sizes_and_marks(cohort.root, cohort.cases["image"].tolist())
     return {
         "schema_version": SCHEMA_VERSION,
         "cohort": cohort.name,
         "cohort_root": str(cohort.root.resolve()),
         "cohort_sha256": _hash_of(cohort.cases),
-        "pictures_sha256": hashlib.sha256(_sizes_and_dates(cohort).tobytes()).hexdigest(),
+        "pictures_sha256": hashlib.sha256(pictures.tobytes()).hexdigest(),
         "rejects_sha256": _hash_of(cohort.rejects),
         "model": f"{card.name} {card.version}",
         "model_hash": card.model_hash,
@@ -51,8 +51,13 @@ def identity(cohort: Cohort, classifier: Classifier, batch_size: int) -> dict[st
         "trained_types": [t.value for t in card.types],
         "device": classifier.device,
         "batch_size": batch_size,
-        "versions": {library: version(library) for library in LIBRARIES},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions here of all that may change a score."""
+    return {library: version(library) for library in LIBRARIES}
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -67,16 +72,3 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 def _hash_of(table: pd.DataFrame) -> str:
     return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
-
-
-def _sizes_and_dates(cohort: Cohort) -> npt.NDArray[np.int64]:
-    """Bytes and modification time (ns) of each case's picture, (N, 2); -1 where there is no file to ask."""
-    known = np.full((len(cohort), 2), -1, np.int64)
-    for i, image in enumerate(cohort.cases["image"]):
-        if image:
-            try:
-                status = (cohort.root / image).stat()
-            except (OSError, ValueError):
-                continue
-            known[i] = status.st_size, status.st_mtime_ns
-    return known

@@ -6,10 +6,11 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from derm_kit.model.identity import differences
 from derm_kit.model.run import CASES_FILE, FEATURES_FILE, REJECTS_FILE, RUN_FILE, SCORE_COLUMNS, SCORES_FILE
 
 QUALITY_COLUMNS = ("quality_fail", "quality_reason", "quality_warning")
+_Table = Callable[[pa.Table], None]
+"""What takes one part of a table after another."""
 BATCHES_PER_PART = 64
 PARTS_FOLDER = ".parts"
 
@@ -32,13 +35,15 @@ class Parts:
     """Which cohort rows go into which part of the run at `out`: the same plan gives the same files, interrupted or not.
 
     A part is one parquet with a row a case: case_id, file, rule and next_step ("" unless rejected), QUALITY_COLUMNS,
-    the eleven scores and the feature components. `identity` is what must not change between two calls.
+    the eleven scores and the feature components. `identity` is what must not change between two calls. Each table of a
+    `partitioned` run is a folder with one file a part, which many readers may share; else it is one file.
     """
 
     out: Path
     n_cases: int
     batch_size: int
     identity: dict[str, Any]
+    partitioned: bool = False
 
     @property
     def folder(self) -> Path:
@@ -89,7 +94,7 @@ class Parts:
         Raises RunError where a part was damaged since it was written; the same call of score() then mends it.
         """
         rejects = [cohort.rejects]
-        writers: dict[str, pq.ParquetWriter] = {}
+        tables: dict[str, _Table] = {}
         n_scored = 0
         with ExitStack() as stack:
             for part in range(self._count()):
@@ -107,10 +112,11 @@ class Parts:
                 cases = cohort.cases.iloc[rows.start : rows.stop].reset_index(drop=True)
                 for name, frame in _files(table, cases).items():
                     arrow = pa.Table.from_pandas(frame[~rejected], preserve_index=False).replace_schema_metadata()
-                    if name not in writers:
-                        writers[name] = stack.enter_context(_parquet(self.out / f"{name}.partial", arrow.schema))
-                    writers[name].write_table(arrow)
-        for name in writers:
+                    if name not in tables:
+                        begun = (_folder if self.partitioned else _parquet)(self.out / f"{name}.partial", arrow.schema)
+                        tables[name] = stack.enter_context(begun)
+                    tables[name](arrow)
+        for name in tables:
             _settle(self.out / f"{name}.partial", self.out / name)
         n_rejected = self.write_rejects(rejects)
         about = {"n_cases": n_scored, "n_rejected": n_rejected, "notes": list(cohort.notes)}
@@ -182,12 +188,30 @@ def _files(table: pd.DataFrame, cases: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 @contextmanager
-def _parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A writer that is closed once; where the disk is full, pyarrow's own would try again in its destructor."""
+def _folder(path: Path, _: pa.Schema) -> Iterator[_Table]:
+    """What writes each part of a table into a file of its own."""
+    _remove(path)
+    path.mkdir()
+    numbers = count()
+
+    def write(table: pa.Table) -> None:
+        file = path / f"part-{next(numbers):06d}.parquet"
+        pq.write_table(table, file, compression="zstd")
+        _to_disk(file)
+
+    yield write
+
+
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[_Table]:
+    """What adds each part to one file, closed once; where the disk is full, pyarrow's own writer would try again in its
+    destructor.
+    """
+    _remove(path)
     with path.open("wb") as file:
         writer = pq.ParquetWriter(file, schema, compression="zstd")
         try:
-            yield writer
+            yield writer.write_table
             writer.close()
         finally:
             writer.is_open = False
@@ -201,9 +225,24 @@ def _write_text(path: Path, text: str) -> None:
 
 def _settle(partial: Path, path: Path) -> None:
     """Give a written file its name once its content is on disk, so that a power cut leaves the whole file or none."""
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
+    if partial.is_file():
+        _to_disk(partial)
+    if partial.is_dir() or path.is_dir():
+        _remove(path)
     partial.replace(path)
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    """Remove a table that an interrupted call left: it is made of the parts again."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _now() -> str:

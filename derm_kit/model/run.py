@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ REJECTS_FILE = "rejects.csv"
 RUN_FILE = "run.json"
 
 SCORE_COLUMNS = tuple(t.value for t in LESION_TYPES)
+_COPY_AGAIN = "Copy the whole run folder again, or score the cohort into a new one."
 MOST_ROWS = 20_000_000
 """Of a parquet: a small one may say of a billion rows that they are alike. A CSV has at most 4 GiB."""
 
@@ -140,15 +142,16 @@ def _read_folder(folder: Path) -> ScoreRun:
             next_step="Run the same 'derm-kit score' command again: it continues where it stopped. "
             "A folder of pictures is scored first, into a run folder of its own.",
         )
-    for name in (RUN_FILE, SCORES_FILE, CASES_FILE, FEATURES_FILE):
-        if leaves(folder / name, folder):
+    tables = [folder / name for name in (SCORES_FILE, CASES_FILE, FEATURES_FILE)]
+    for file in (folder / RUN_FILE, *tables, *(file for table in tables for file in _files(table))):
+        if leaves(file, folder):
             raise RunError(
                 "a run's files lie in its own folder, and this is a link that leads out of it",
-                case=str(folder / name),
+                case=str(file),
                 next_step="Put the file itself in the place of the link.",
             )
-    for name in (RUN_FILE, SCORES_FILE, CASES_FILE):
-        _require_file(folder / name, "Copy the whole run folder again, or score the cohort into a new one.")
+    for file in (folder / RUN_FILE, *_files(folder / SCORES_FILE), *_files(folder / CASES_FILE)):
+        _require_file(file, _COPY_AGAIN)
     meta = _read_meta((folder / RUN_FILE).read_bytes(), folder / RUN_FILE)
     scores, cases = (
         run_columns(_read_parquet(folder / name)[0], str(folder / name)) for name in (SCORES_FILE, CASES_FILE)
@@ -156,8 +159,15 @@ def _read_folder(folder: Path) -> ScoreRun:
     _require_columns(scores, SCORE_COLUMNS, folder / SCORES_FILE)
     _require_columns(cases, CASE_COLUMNS, folder / CASES_FILE)
     require_sound_ids(scores, str(folder / SCORES_FILE))
+    if (folder / SCORES_FILE).is_dir() and len(scores) != meta.get("n_cases"):
+        raise RunError(
+            f"a run has as many scores as its {RUN_FILE} says, {meta.get('n_cases')}",
+            case=str(folder / SCORES_FILE),
+            value=len(scores),
+            next_step=_COPY_AGAIN,
+        )
     features = folder / FEATURES_FILE
-    return ScoreRun(scores, cases, _read_parquet(features)[0] if features.is_file() else None, meta)
+    return ScoreRun(scores, cases, _read_parquet(features)[0] if features.exists() else None, meta)
 
 
 def _split(table: pd.DataFrame, path: Path, meta: dict[str, Any]) -> ScoreRun:
@@ -186,8 +196,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, bytes]:
     """The table and what run.json says, where the file carries it (else `{}`)."""
     try:
-        with pq.ParquetFile(path) as file:
-            rows = file.metadata.num_rows
+        with ExitStack() as stack:
+            files = [stack.enter_context(pq.ParquetFile(file)) for file in _files(path)]
+            rows = sum(file.metadata.num_rows for file in files)
             if rows > MOST_ROWS:
                 raise RunError(
                     f"a table of scores or cases has at most {MOST_ROWS:,} rows",
@@ -195,10 +206,16 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, bytes]:
                     value=f"{rows:,} rows",
                     next_step="Take a sample of its cases, or read it in parts.",
                 )
-            about: dict[bytes, bytes] = file.schema_arrow.metadata or {}
-        return read_parquet(path).to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
+            about: dict[bytes, bytes] = files[0].schema_arrow.metadata or {}
+        table = pa.concat_tables([read_parquet(file) for file in _files(path)])
+        return table.to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
     except (OSError, pa.ArrowException, UnfoldsError) as error:
         raise _unreadable(path, error) from None
+
+
+def _files(table: Path) -> list[Path]:
+    """The files of a table, in their order: those in its folder where the run is partitioned."""
+    return sorted(table.glob("part-*.parquet")) or [table] if table.is_dir() else [table]
 
 
 def _read_meta(text: bytes, path: Path) -> dict[str, Any]:

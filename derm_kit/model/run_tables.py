@@ -249,8 +249,7 @@ def _scores(table: pd.DataFrame, kind: LesionType, ids: Text) -> tuple[npt.NDArr
         f"the {kind.value} score lies between 0 and 1",
         "Give scores after softmax or sigmoid, no percentages and no logits, or leave the cell empty.",
     )
-    with np.errstate(over="ignore"):  # a number too large for a float32 is wrong already
-        return scores.astype(np.float32), wrong if rows.any() else None
+    return np.where(rows, np.nan, scores).astype(np.float32), wrong if rows.any() else None
 
 
 def _numbers(text: Text) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -5,45 +5,43 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from filelock import FileLock, Timeout
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from derm_kit.cases.cohort import Cohort
-from derm_kit.cases.images import decode
-from derm_kit.cases.quality import assess
-from derm_kit.errors import CaseError, RunError, printable
+from derm_kit.errors import RunError, printable
+from derm_kit.model.batches import Batch, Cases, Elsewhere, Pool, threads
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.identity import identity
 from derm_kit.model.parts import PARTS_FOLDER, QUALITY_COLUMNS, Parts
 from derm_kit.model.run import REJECTS_FILE, RUN_FILE, SCORE_COLUMNS, ScoreRun, read_run
 
 BATCH_SIZE = {"cpu": 8, "cuda": 64}
-_NO_PICTURE = ("a case needs a picture to be scored", "Name the folder that holds the pictures with their table.")
 
 
 def score(
     cohort: Cohort,
-    classifier: Classifier,
+    classifier: Classifier | Elsewhere,
     out: Path,
     *,
     batch_size: int | None = None,
     workers: int | None = None,
     progress: bool = True,
+    partitioned: bool = False,
 ) -> ScoreRun:
     """Score every case of `cohort` into the run folder `out` and return the run.
 
-    Each of `workers` (one a core) decodes, checks and scores one batch after another, so decoding overlaps the network.
+    Each of `workers` (one a core) decodes, checks and scores one batch after another, so decoding overlaps the network;
+    where `classifier` is a cluster's (`derm_kit.model.cluster_scoring`), its workers do, and the files are the same.
     Finished parts lie on disk; the same call after an interruption goes on from them and gives the same files. Memory
     does not grow with the number of pictures. A picture that cannot be decoded stands in rejects.csv with rule and next
-    step.
+    step. Of a `partitioned` run each table is a folder of parquet files.
 
     Raises RunError where `out` is not a folder of its own, holds another run, is being written by another process or
     cannot be written; where no case has a picture; and where a batch does not fit into memory.
@@ -52,7 +50,7 @@ def score(
     if batch_size < 1:
         raise RunError("the batch size is at least 1", value=batch_size, next_step="Leave --batch-size out.")
     _require_readable_name(out)
-    parts = Parts(out, len(cohort), batch_size, identity(cohort, classifier, batch_size))
+    parts = Parts(out, len(cohort), batch_size, identity(cohort, classifier, batch_size), partitioned)
     try:
         _require_own_folder(parts, cohort)
         out.mkdir(parents=True, exist_ok=True)
@@ -62,7 +60,8 @@ def score(
                 parts.discard()
                 raise _nothing_to_score(parts, cohort)
             if not parts.finished():
-                _score_parts(cohort, classifier, parts, workers or _cores(), progress)
+                with _pool(classifier, workers) as pool:
+                    _score_parts(cohort, pool, parts, progress)
                 parts.finish(cohort)
             parts.discard()
     except Timeout:
@@ -103,7 +102,7 @@ def _require_readable_name(out: Path) -> None:
 def _require_own_folder(parts: Parts, cohort: Cohort) -> None:
     """Refuse a folder with other files: read again as a cohort, they and the run's tables would be taken for cases."""
     out = parts.out
-    if os.path.realpath(out) == os.path.realpath(cohort.root):
+    if isinstance(cohort.root, Path) and os.path.realpath(out) == os.path.realpath(cohort.root):
         held = "the pictures that are scored"
     elif out.is_dir() and not (parts.finished() or parts.folder.is_dir()):
         names = sorted({p.name for p in out.iterdir() if not p.name.startswith(".")} - {REJECTS_FILE})
@@ -134,96 +133,59 @@ def _nothing_to_score(parts: Parts, cohort: Cohort) -> RunError:
     )
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """One entry a case, of length n; scores (n, 11) are NaN and features (n, P) 0 where a rule rejected the case."""
-
-    rules: list[str]
-    next_steps: list[str]
-    qualities: list[tuple[bool, str, str]]
-    scores: npt.NDArray[np.float32]
-    features: npt.NDArray[np.float16]
-
-    def __len__(self) -> int:
-        return len(self.rules)
+def _pool(classifier: Classifier | Elsewhere, workers: int | None) -> AbstractContextManager[Pool]:
+    return threads(classifier, workers or _cores()) if isinstance(classifier, Classifier) else classifier.pool()
 
 
-def _score_parts(cohort: Cohort, classifier: Classifier, parts: Parts, workers: int, progress: bool) -> None:
-    """Score what is missing, a thread a worker: threads of NumPy's own would wait, spinning, on the workers' cores."""
+def _score_parts(cohort: Cohort, pool: Pool, parts: Parts, progress: bool) -> None:
+    """Score what is missing."""
     missing = parts.missing()
     done = len(cohort) - sum(len(parts.rows(part)) for part in missing)
-    with (
-        threadpool_limits(1, user_api="blas"),
-        ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(cohort), initial=done, unit="case", desc="Scoring", disable=None if progress else True) as bar,
-    ):
-        batches: list[_Batch] = []
-        for part, batch in _in_order(pool, _jobs(parts, missing), cohort, classifier, ahead=2 * workers):
-            batches.append(batch)
-            bar.update(len(batch))
+    with tqdm(total=len(cohort), initial=done, unit="case", desc="Scoring", disable=None if progress else True) as bar:
+        batches: list[Batch] = []
+        for part, scored in _in_order(pool, _jobs(parts, missing, pool.batches_a_job), cohort, parts.batch_size):
+            batches += scored
+            bar.update(sum(map(len, scored)))
             rows = parts.rows(part)
             if sum(map(len, batches)) == len(rows):
                 parts.write(part, _table(cohort.cases.iloc[rows.start : rows.stop], batches))
                 batches = []
 
 
-def _jobs(parts: Parts, missing: list[int]) -> Iterator[tuple[int, range]]:
+def _jobs(parts: Parts, missing: list[int], batches_a_job: int) -> Iterator[tuple[int, range]]:
+    size = parts.batch_size * batches_a_job
     for part in missing:
         rows = parts.rows(part)
-        for i in range(0, len(rows), parts.batch_size):
-            yield part, rows[i : i + parts.batch_size]
+        for i in range(0, len(rows), size):
+            yield part, rows[i : i + size]
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, jobs: Iterator[tuple[int, range]], cohort: Cohort, classifier: Classifier, ahead: int
-) -> Iterator[tuple[int, _Batch]]:
-    """Results of the jobs in their order, at most `ahead` of them under way."""
+    pool: Pool, jobs: Iterator[tuple[int, range]], cohort: Cohort, batch_size: int
+) -> Iterator[tuple[int, list[Batch]]]:
+    """Results of the jobs in their order, at most `pool.ahead` of them under way."""
     ids, images = cohort.cases["case_id"].to_numpy(object), cohort.cases["image"].to_numpy(object)
-    waiting: deque[tuple[int, Future[_Batch]]] = deque()
+    waiting: deque[tuple[int, Future[list[Batch]]]] = deque()
+
+    def cases(rows: range) -> Cases:
+        return [(str(ids[i]), cohort.root / images[i] if images[i] else None) for i in rows]
+
     try:
         for part, rows in jobs:
-            cases = [(str(ids[i]), cohort.root / images[i] if images[i] else None) for i in rows]
-            waiting.append((part, pool.submit(_score_batch, cases, classifier)))
-            if len(waiting) > ahead:
+            job = [cases(rows[i : i + batch_size]) for i in range(0, len(rows), batch_size)]
+            waiting.append((part, pool.submit(job)))
+            if len(waiting) > pool.ahead:
                 first, future = waiting.popleft()
-                yield first, future.result()
+                yield first, pool.result(future)
         while waiting:
             first, future = waiting.popleft()
-            yield first, future.result()
+            yield first, pool.result(future)
     finally:
         for _, future in waiting:
             future.cancel()
 
 
-def _score_batch(cases: list[tuple[str, Path | None]], classifier: Classifier) -> _Batch:
-    n = len(cases)
-    batch = _Batch(
-        [""] * n,
-        [""] * n,
-        [(False, "", "")] * n,
-        np.full((n, len(SCORE_COLUMNS)), np.nan, np.float32),
-        np.zeros((n, classifier.card.feature_components), np.float16),
-    )
-    squares: dict[int, npt.NDArray[np.uint8]] = {}
-    for i, (case_id, path) in enumerate(cases):
-        if path is None:
-            batch.rules[i], batch.next_steps[i] = _NO_PICTURE
-            continue
-        try:
-            rgb = decode(path, case=case_id).rgb
-        except CaseError as error:
-            batch.rules[i], batch.next_steps[i] = error.finding, error.next_step
-        else:
-            quality = assess(rgb)
-            batch.qualities[i] = (quality.fail, quality.reason, quality.warning)
-            squares[i] = classifier.square(rgb)
-    if squares:
-        inference = classifier.infer(np.stack(list(squares.values())))
-        batch.scores[list(squares)], batch.features[list(squares)] = inference.scores, inference.features
-    return batch
-
-
-def _table(cases: pd.DataFrame, batches: list[_Batch]) -> pd.DataFrame:
+def _table(cases: pd.DataFrame, batches: list[Batch]) -> pd.DataFrame:
     features = np.concatenate([b.features for b in batches])
     about = pd.DataFrame(
         {

@@ -27,6 +27,7 @@ from derm_kit.lesions import LesionType
 from derm_kit.model import faithfulness
 from derm_kit.model.classifier import Classifier, Device, Floats, Pixels
 from derm_kit.model.explanation import find_method
+from derm_kit.model.shared import open_classifier
 
 Answer = dict[str, Any]
 _log = logging.getLogger("derm_kit.model")
@@ -172,7 +173,7 @@ def main(model: str, device: Device) -> None:
         answers.write(json.dumps(answer) + "\n")
 
     try:
-        say(_carry_out(Classifier(Path(model), device), request, say))
+        say(_carry_out(open_classifier(Path(model), device), request, say))
     except Exception as error:  # noqa: BLE001 - whatever ends the work is told to the process that waits for it
         say({"error": str(error) or type(error).__name__, "traceback": traceback.format_exc()})
     answers.flush()

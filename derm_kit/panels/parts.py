@@ -17,7 +17,8 @@ import numpy as np
 
 from derm_kit.errors import DermKitError
 from derm_kit.lesions import LESION_TYPES, LesionType
-from derm_kit.model.classifier import Floats
+from derm_kit.model.classifier import Classifier, Floats
+from derm_kit.model.shared import SharedClassifier
 from derm_kit.panels.connection import Connection
 from derm_kit.triage.policy import SAFETY_NET
 
@@ -112,6 +113,12 @@ class Panel:
 
     def __init__(self) -> None:
         self.notice = w.HTML()
+
+    def told_by(self, classifier: Classifier) -> Classifier:
+        """The classifier itself; what it waits for, if it is shared, is said in this page's notice."""
+        if isinstance(classifier, SharedClassifier):
+            classifier.tell = lambda words: self.notice.set_trait("value", notice_html("warning", words))
+        return classifier
 
 
 PanelT = TypeVar("PanelT", bound=Panel)

@@ -15,6 +15,7 @@ from derm_kit.errors import CaseError, DermKitError
 from derm_kit.model.card import ModelCard, default_model, load_card
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.neighbours import Neighbours
+from derm_kit.model.shared import open_classifier
 from derm_kit.panels import review_words as words
 from derm_kit.panels.fetching import FetchPart
 from derm_kit.panels.maps import MapView
@@ -108,6 +109,7 @@ class CasePanel(Panel):
             return
         maps = self._maps
         case = triage(self._classifier, self._policy, self._path.read_bytes(), Answers(), self._case)
+        self.notice.value = ""
         maps.show(case)
         self.picture.children = [maps.view]
         self.map_button.layout.display = "none"
@@ -146,7 +148,7 @@ class CasePanel(Panel):
 
     @cached_property
     def _classifier(self) -> Classifier:
-        return Classifier()
+        return self.told_by(open_classifier())
 
     @cached_property
     def _maps(self) -> MapView:

@@ -8,6 +8,7 @@ import ipywidgets as w
 
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.constancy import compare
+from derm_kit.model.shared import SharedClassifier, open_classifier
 from derm_kit.panels.fetching import FetchPart
 from derm_kit.panels.parts import Panel, guarded, notice_html, page, section
 
@@ -60,7 +61,7 @@ class StartPanel(Panel):
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        self._classifier = classifier
+        self._classifier = self.told_by(classifier)
         card = classifier.card
         self.fetching = FetchPart()
         self.check_button = w.Button(description="Run the constancy check")
@@ -68,7 +69,7 @@ class StartPanel(Panel):
         untrained = ", ".join(t.label.lower() for t in card.untrained) or "none"
         about = (
             f"<p><strong>{escape(card.name)} {escape(card.version)}</strong>, released {escape(card.released)}, on "
-            f"{'a CUDA device' if classifier.device == 'cuda' else 'this machine’s processor'}. Not trained: "
+            f"{_where(classifier)}. Not trained: "
             f"{escape(untrained)}.</p><p>{escape(card.intended_use)} {escape(card.not_for)}</p>"
         )
         self.view = page(
@@ -90,7 +91,13 @@ class StartPanel(Panel):
 
 def start_page() -> w.VBox:
     """The front page for the model that ships."""
-    return StartPanel(Classifier()).view
+    return StartPanel(open_classifier()).view
+
+
+def _where(classifier: Classifier) -> str:
+    if isinstance(classifier, SharedClassifier):
+        return "the scoring worker that all pages share"
+    return "a CUDA device" if classifier.device == "cuda" else "this machine’s processor"
 
 
 def _door_html(name: str, target: str, words: str) -> str:

@@ -17,6 +17,7 @@ from derm_kit.lesions import LESION_TYPES, LesionType
 from derm_kit.model.classifier import Classifier
 from derm_kit.model.faithfulness import Mask
 from derm_kit.model.reference import reference_cases
+from derm_kit.model.shared import SharedClassifier, open_classifier
 from derm_kit.panels.changes_policy import PolicyPanel
 from derm_kit.panels.dropzone import DropZone
 from derm_kit.panels.fetching import PICTURES
@@ -53,7 +54,7 @@ class TriagePanel(Panel):
 
     def __init__(self, classifier: Classifier, named: TriagePolicy | None = None) -> None:
         super().__init__()
-        self._classifier = classifier
+        self._classifier = self.told_by(classifier)
         self._default = TriagePolicy.from_card(classifier.card)
         self.in_force = PolicyPanel(self._default, named, lambda policy: require_reads(classifier.card, policy))
         self.in_force.then = lambda _: self._decide_anew()
@@ -139,6 +140,8 @@ class TriagePanel(Panel):
         columns.add_class("dk-columns")
         self.columns = columns
         limit = f"Up to {LARGEST_MB} MB. The picture stays in this page's memory and is gone when you close it."
+        if isinstance(self._classifier, SharedClassifier):
+            limit += f" Its central square goes to the memory of {self._classifier.where} while it is scored."
         self.view = page(
             "Triage a case",
             "One dermoscopic picture: what is suspected, why, how far to trust it, and which pathway follows.",
@@ -266,4 +269,4 @@ class TriagePanel(Panel):
 
 def triage_page() -> w.VBox:
     """The page for the model that ships, and the policy that the workbench was opened with or that is in force."""
-    return TriagePanel(Classifier(), named_policy()).view
+    return TriagePanel(open_classifier(), named_policy()).view

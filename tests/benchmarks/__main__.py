@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 SUITES = (
-    "scoring", "pages", "tuning", "slider", "records", "review", "simulation", "referral", "teaching",
+    "scoring", "scale_out", "pages", "tuning", "slider", "records", "review", "simulation", "referral", "teaching",
     "monitoring", "reports", "memory",
 )  # fmt: skip
 PAGE = Path("docs/benchmarks.md")
