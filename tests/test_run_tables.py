@@ -124,3 +124,10 @@ def test_a_run_keeps_its_own_copy_of_the_tables(tmp_path: Path):
     again = ScoreRun(run.scores, table)
     table.loc[0, "skin_type"] = ""
     assert list(again.cases["skin_type"]) == ["VI"]
+
+
+@pytest.mark.parametrize("column", ["sex", "device", "truth_source", "source"])
+def test_a_group_that_is_no_text_is_refused_with_its_case(tmp_path: Path, column: str):
+    with pytest.raises(RunError, match=f"{column} holds text") as told:
+        run_of(tmp_path, "parquet", **{column: [b"camera", b"\xff\xfe"]})
+    assert told.value.case == "case0"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from derm_kit.errors import RecordError
+from derm_kit.errors import RecordError, printable
 from derm_kit.records.exact_json import MOST_BYTES, read_object
 from derm_kit.records.hazard_cells import CONTENT_COLUMNS, cells_of, guarded, raw_of, unguarded, wrong_risk
 from derm_kit.records.hazard_rules import Broken
@@ -160,7 +160,7 @@ def _require_heading(heading: list[str], case: str) -> None:
     twice = sorted({name for name in heading if heading.count(name) > 1})
     if unknown or twice or "hazard" not in heading or "name" not in heading:
         what = f"unknown: {', '.join(unknown)}" if unknown else f"twice: {', '.join(twice)}" if twice else "too few"
-        raise _no_log(case, f"a heading of the columns that an export has ({what})")
+        raise _no_log(case, f"a heading of the columns that an export has ({printable(what, 400)})")
 
 
 def _text(path: Path) -> str:

@@ -11,16 +11,13 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
 from tests.fuzz.inputs import WEIGHTS
-from tests.fuzz.limits import CPU_S, MEMORY_BYTES
 from tests.fuzz.watch import Result, Watch
+from tests.soak.page import PAGE, measured, put
 
-PAGE = Path("docs/robustness.md")
 FOUND = Path("fuzz-found")
 WORDS = {
     "picture": "JPEG, PNG, TIFF, WebP and BMP pictures",
@@ -56,8 +53,8 @@ def read_all(kind: str, first: int, n: int) -> list[Result]:
         for i in range(first, first + n):
             result = watch.read(kind, Random(f"{kind} {i}"))
             results.append(result)
-            for _found in result.found:
-                watch.keep(FOUND / f"{kind}-{i}")
+            if result.found:
+                print(f'seed "{kind} {i}", kept in {watch.keep(FOUND / f"{kind}-{i}")}:', *result.found, sep="\n  ")
     return results
 
 
@@ -75,8 +72,9 @@ def main() -> int:
     with ThreadPoolExecutor(asked.jobs) as jobs:
         done = dict(zip(wanted, jobs.map(lambda kind: read_all(kind, asked.first, wanted[kind]), wanted), strict=True))
     table = _table(done)
+    print(table)
     if asked.write:
-        PAGE.write_text(_page(table, done, (time.monotonic() - began) / 60), encoding="utf-8")
+        put("hostile", _section(table, done, (time.monotonic() - began) / 60))
     return int(any(result.found for results in done.values() for result in results))
 
 
@@ -99,27 +97,11 @@ def _row(name: str, results: list[Result]) -> str:
     return f"| {name} | {counts} | {slowest:.1f} | {most / 1e6:,.0f} |"
 
 
-def _page(table: str, done: dict[str, list[Result]], minutes: float) -> str:
+def _section(table: str, done: dict[str, list[Result]], minutes: float) -> str:
     rules = len({result.rule for results in done.values() for result in results if result.rule})
-    return f"""# Hostile inputs
+    return f"""`python -m tests.fuzz --write`, {minutes:.0f} minutes; {rules:,} rules spoke. {measured()}
 
-Written by `make soak`, or `python -m tests.fuzz --write` from the repository's folder. Sound files of every kind that
-derm-kit reads are made in code, then changed as a broken or hostile sender would: bits, lengths, cut ends, other types,
-depth, bombs, encodings, hidden characters, paths and links that lead out of the folder. A process of its own reads
-them.
-
-An input is *found* where it does anything but be read or be refused with a rule and a next step: a crash, more than
-{CPU_S} s of processor time, more than {MEMORY_BYTES / 1e6:,.0f} MB above the start, a file opened or named that lies
-outside the input's folder, a file written, a process or connection started, a word on the terminal.
-
-{table}
-
-{rules:,} rules spoke. {datetime.now(UTC):%d %B %Y}, derm-kit {version("derm-kit")}, {minutes:.0f} minutes.
-
-`python -m tests.fuzz --kind KIND --first N --inputs 1` makes input N of a kind again; every test run reads 500 others.
-What is found is mended, each with a test of its own. What else is guarded against, and what is not:
-[threat model](threat-model.md).
-"""
+{table}"""
 
 
 if __name__ == "__main__":

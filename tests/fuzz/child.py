@@ -106,16 +106,23 @@ def main() -> None:
 
     warm_up()
     sys.addaudithook(GUARD)
+    _say({})
     reader: _Reader | None = None
     for line in sys.stdin:
         if reader is None:
             reader = _Reader()
         said = reader.ask(line)
+        _say(said)
         if "died" in said or reader.asked >= ONE_READER:
             reader.end()
             reader = None
     if reader:
         reader.end()
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 class _Reader:

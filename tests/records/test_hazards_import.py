@@ -395,3 +395,10 @@ def test_reading_a_log_leaves_the_limit_of_cells_to_others(tmp_path: Path, text:
     with suppress(DermKitError):
         read(tmp_path / "log.csv")
     assert csv.field_size_limit() == before
+
+
+def test_an_endless_heading_is_not_told_in_full(tmp_path: Path):
+    (tmp_path / "log.csv").write_text(f"hazard,name,{'x' * 100_000}\n")
+    with pytest.raises(RecordError, match="unknown: xxx") as refused:
+        read(tmp_path / "log.csv")
+    assert len(str(refused.value)) < 1_000
