@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -100,7 +101,8 @@ def _guide(folder: Path, workspace: Path, port: int) -> str:
     pages.mkdir()
     for name in PAGES:
         shutil.copy(share("notebooks") / name, pages)
-    command.write_text(f"import sys\nsys.argv.insert(1, {str(pages)!r})\n{SERVER}", "utf-8")
+    as_program = indent(f"sys.argv.insert(1, {str(pages)!r})\n{SERVER}", "    ")
+    command.write_text(f"import sys\nif __name__ == '__main__':\n{as_program}", "utf-8")
     text = re.search(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)[1]  # type: ignore[index]
     changes = {
         '"/srv/derm-kit/venv/bin/derm-kit"': f"{sys.executable!r}, {str(command)!r}",
