@@ -165,7 +165,7 @@ def test_the_variables_name_the_cluster_while_it_is_there(at: ClusterAddress, mo
         assert named_cluster(os.environ) == at
         opened = open_classifier()
         assert isinstance(opened, SharedClassifier)
-        assert "the scoring worker that all pages share" in str(StartPanel(opened).view.children[3].children[1].value)
+        assert "the scoring worker that all pages share" in str(StartPanel(opened).view.children[4].children[1].value)
     assert named_cluster(os.environ) is None
 
 

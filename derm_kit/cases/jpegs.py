@@ -16,7 +16,8 @@ from derm_kit.cases.headers import SAVE_AS_8_BIT, cut_off, damaged, exif_orienta
 MAX_SCANS: Final = 500
 """Of a progressive JPEG, as libjpeg-turbo's own limit: more is a file made to stall the reader."""
 MAX_SCANNED_PX: Final = 1_600_000_000
-"""Pixels times scans, 20 scans of the largest picture: each scan goes over every pixel, and encoders write about 10."""
+"""Pixels times scans, 20 scans of the largest picture: each scan after the first goes over every pixel again,
+and encoders write about 10."""
 
 MAX_SEGMENTS: Final = 100_000
 """Before the first scan; cameras write some tens."""
@@ -66,7 +67,7 @@ def jpeg_header(data: bytes, case: str) -> JpegHeader:
             if not components:
                 raise damaged(case, "JPEG", "a scan without a frame header")
             scans = data.count(b"\xff\xda")
-            if scans > MAX_SCANS or scans * width * height > MAX_SCANNED_PX:
+            if scans > MAX_SCANS or (scans > 1 and scans * width * height > MAX_SCANNED_PX):
                 raise damaged(case, "JPEG", f"{scans:,} scans")
             profile = b"".join(chunks[number] for number in sorted(chunks))
             return JpegHeader(width, height, components, exif_orientation(exif), profile, at)

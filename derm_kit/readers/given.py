@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, NamedTuple
 
-from derm_kit import plain_json
 from derm_kit.lesions import LesionType
 from derm_kit.readers.said import MANAGEMENT
 from derm_kit.records.teaching_answers import Given
@@ -32,8 +32,8 @@ class Joining(NamedTuple):
 def read_json(body: bytes) -> dict[str, Any]:
     """The object in a body. Raises UnreadableError."""
     try:
-        given = plain_json.parse(body)
-    except ValueError:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
         raise UnreadableError from None
     if not isinstance(given, dict):
         raise UnreadableError

@@ -79,6 +79,8 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     opened.on("pageerror", lambda e: errors.append(str(e)))
     opened.on("request", lambda r: hosts.add(r.url.split("/")[2]) if r.url.startswith(("http", "ws")) else None)
     yield opened
+    if not opened.is_closed():
+        opened.goto("about:blank")  # a page that is left ends its kernel; one whose browser goes does not
     context.close()
     assert errors == []
     assert hosts <= {address.removeprefix("http://")}
