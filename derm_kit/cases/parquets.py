@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,36 +23,36 @@ ALWAYS_ROWS: Final = 20_000
 
 _BYTES: Final = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}
 _USUAL_BYTES: Final = 8
+_CODED: Final = frozenset({"RLE_DICTIONARY", "PLAIN_DICTIONARY", "DELTA_BYTE_ARRAY"})
+"""Encodings by which a word takes fewer bytes than it has."""
 
 
 class UnfoldsError(ValueError):
     """A parquet that would unfold to more than its file gives reason for."""
 
 
-def read_parquet(path: Path) -> pa.Table:
-    """The table of a parquet file. Raises OSError, pyarrow.ArrowException or UnfoldsError, as `read_coded` does."""
-    schema, table = pq.read_schema(path), read_coded(path)
-    for i, field in enumerate(schema):
-        if is_text(field.type):
-            table = table.set_column(i, field.name, table.column(i).cast(field.type))
-    return table
-
-
-def read_coded(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """The table of a parquet file, or some of its columns, each text column as a dictionary of its words.
+def read_parquet(path: Path, columns: list[str] | None = None, coded: Collection[str] = ()) -> pa.Table:
+    """The table of a parquet file, or some of its columns, the text columns in `coded` as dictionaries of their words.
 
     Raises OSError or pyarrow.ArrowException where the file cannot be read, UnfoldsError (a ValueError) where it is
     written so tightly that its rows would fill the memory.
     """
-    most = max(ALWAYS_BYTES, MOST_TIMES * path.stat().st_size)
-    words = [field.name for field in pq.read_schema(path) if is_text(field.type)]
+    size = path.stat().st_size
+    with pq.ParquetFile(path) as file:
+        said, schema = file.metadata, file.schema_arrow
+    if said.num_rows > max(ALWAYS_ROWS, MOST_ROWS_A_BYTE * size):
+        raise UnfoldsError(f"it has {said.num_rows:,} rows, more than a file of its size can say anything of")
+    most = max(ALWAYS_BYTES, MOST_TIMES * size)
+    _require(_announced(said), most)
+    unfolds = _may_be(said) > ALWAYS_BYTES
+    words = [field.name for field in schema if _has_words(field.type) and (unfolds or field.name in coded)]
     with pq.ParquetFile(path, read_dictionary=words) as file:
-        rows = file.metadata.num_rows
-        if rows > max(ALWAYS_ROWS, MOST_ROWS_A_BYTE * path.stat().st_size):
-            raise UnfoldsError(f"it has {rows:,} rows, more than a file of its size can say anything of")
-        _require(_announced(file.metadata), most)
         table = file.read(columns=columns)
     _require(sum(_plain_bytes(column) for column in table.columns), most)
+    given = schema if columns is None else [schema.field(name) for name in table.column_names]
+    for i, field in enumerate(given):
+        if field.name not in coded and table.column(i).type != field.type:
+            table = table.set_column(i, field.name, table.column(i).cast(field.type))
     return table
 
 
@@ -60,21 +61,37 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def _has_words(kind: pa.DataType) -> bool:
+    return is_text(kind) or bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
 def _require(would_be: int, most: int) -> None:
     if would_be > most:
         raise UnfoldsError(f"its rows would take {would_be:,} bytes of memory, many times the file's size")
 
 
+def _parts(said: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
+    groups = (said.row_group(i) for i in range(said.num_row_groups))
+    return (group.column(i) for group in groups for i in range(group.num_columns))
+
+
 def _announced(said: pq.FileMetaData) -> int:
     """Bytes (at least) of all values that a file says it has."""
-    groups = (said.row_group(i) for i in range(said.num_row_groups))
-    columns = (group.column(i) for group in groups for i in range(group.num_columns))
-    return sum(column.num_values * _BYTES.get(column.physical_type, _USUAL_BYTES) for column in columns)
+    return sum(part.num_values * _BYTES.get(part.physical_type, _USUAL_BYTES) for part in _parts(said))
+
+
+def _may_be(said: pq.FileMetaData) -> int:
+    """Bytes (at most) of all words: one that is written once may stand in every row."""
+    return sum(
+        part.total_uncompressed_size * (part.num_values if _CODED.intersection(part.encodings) else 1)
+        for part in _parts(said)
+        if part.physical_type == "BYTE_ARRAY"
+    )
 
 
 def _plain_bytes(column: pa.ChunkedArray) -> int:
     """Bytes of a column once its words are written out row by row."""
-    if not (pa.types.is_dictionary(column.type) and is_text(column.type.value_type)):
+    if not (pa.types.is_dictionary(column.type) and _has_words(column.type.value_type)):
         return int(column.nbytes)
     total = 0
     for chunk in column.chunks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -39,13 +40,16 @@ class Monitored:
 
     @classmethod
     def of(cls, feed: Feed, plan: Plan | None = None) -> Monitored:
-        """All of it. Raises FeedError where the feed has no case."""
+        """All of it, the charts in the time of the rest. Raises FeedError where the feed has no case."""
         used = plan or Plan()
         stands = standing(feed)
         known = known_outcomes(feed, lag_days=used.registry_lag_days, audit_lag_days=used.audit_lag_days, stands=stands)
         watched = Watched(feed, known)
-        drift, why = _input_drift(feed)
-        return cls(feed, rates(watched), signals(feed, used, stands=stands), used, quality_drift(feed), drift, why)
+        with ThreadPoolExecutor(1) as beside:
+            rest = [beside.submit(*work) for work in ((_input_drift, feed), (rates, watched), (quality_drift, feed))]
+            charts = signals(feed, used, stands=stands)
+            (drift, why), counted, shares = (work.result() for work in rest)
+        return cls(feed, counted, charts, used, shares, drift, why)
 
     @property
     def sees_missed(self) -> bool:

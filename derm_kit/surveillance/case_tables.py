@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from derm_kit.cases.parquets import is_text, read_coded
+from derm_kit.cases.parquets import is_text, read_parquet
 from derm_kit.lesions import LESION_TYPES
 from derm_kit.model.run import MOST_ROWS
 from derm_kit.surveillance.feed import SUSPECTED
@@ -59,7 +59,7 @@ def read_at_once(path: Path) -> pa.Table | None:
         return None
     if pq.read_metadata(path).num_rows > MOST_ROWS:
         return None
-    table = read_coded(path, SCHEMA.names).select(SCHEMA.names)
+    table = read_parquet(path, SCHEMA.names, tuple(CATEGORIES)).select(SCHEMA.names)
     made = pa.table([_cast(table[field.name], field.type) for field in SCHEMA], schema=SCHEMA)
     return made if _sound(made) else None
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from derm_kit.cases.parquets import read_coded
+from derm_kit.cases.parquets import read_parquet
 from derm_kit.diagnoses import is_outside, lesion_types
 from derm_kit.errors import DiagnosisError
 from derm_kit.lesions import LESION_TYPES, format_truth, parse_truth
@@ -55,9 +55,8 @@ def read_at_once(path: Path) -> pa.Table | None:
         return None
     if pq.read_metadata(path).num_rows > MOST_ROWS:
         return None
-    table = read_coded(path, list(named)).combine_chunks()
-    truth, way = (table[name].combine_chunks() for name in ("truth", "way"))
-    ids = table["case_id"].cast(pa.large_string()).combine_chunks()
+    table = read_parquet(path, list(named), ("truth", "way")).combine_chunks()
+    ids, truth, way = (table[name].combine_chunks() for name in ("case_id", "truth", "way"))
     if not table.num_rows or any(column.null_count for column in table.columns):
         return None
     truths = [read_truth(word) if word else UNREAD for word in truth.dictionary.to_pylist()]
