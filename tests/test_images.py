@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 import struct
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -407,3 +410,23 @@ def test_real_pictures_equal_pillow(data_folder: Path) -> None:
     for path in paths:
         found = decode(path, case=path.stem).rgb.astype(int)
         assert np.abs(found - pillow(path.read_bytes())).mean() <= 2
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from derm_kit.cases.images import decode
+def peak_kb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kb()
+decode(Path(sys.argv[1]), case="large")
+print(peak_kb() - before)
+"""
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_the_largest_picture_takes_less_than_a_gigabyte(tmp_path: Path, mode: str) -> None:
+    side = math.isqrt(MAX_PIXELS)
+    Image.new(mode, (side, side), (200, 90, 20, 180)[: len(mode)]).save(tmp_path / "large.png", compress_level=1)
+    done = subprocess.run([sys.executable, "-c", PEAK, tmp_path / "large.png"], capture_output=True, check=True)
+    assert int(done.stdout) < 1_000_000

@@ -60,6 +60,8 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
 if TYPE_CHECKING:
     from derm_kit.cases.places import Place
 
+BAND_PX = 2_000_000
+"""Pixels that are made sRGB at once."""
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
 
 
@@ -174,20 +176,28 @@ def _check_header(image: ImageFile.ImageFile, kind: str, data: bytes, case: str)
 
 
 def _flatten(image: Image.Image, case: str) -> Pixels:
-    """Loaded picture as sRGB (H, W, 3): 16 bit by its high byte, palette and grey expanded, transparency on white."""
-    grey = image.mode in ("1", "L", "LA")
-    alpha: npt.NDArray[np.uint16] | None = None
+    """Loaded picture as sRGB (H, W, 3): 16 bit by its high byte, palette and grey expanded, transparency on white.
+
+    Band by band, since each step would take the memory of the whole picture again.
+    """
+    profile = image.info.get("icc_profile") or b""
     if image.mode.startswith("I;16"):
-        colour = _high_byte(image)
-    elif image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"))
-        alpha = rgba[..., 3:].astype(np.uint16)
-        colour = rgba[..., 0] if grey else rgba[..., :3]
-    else:
-        colour = np.asarray(image.convert("L" if grey else "RGB"))
-    rgb = _to_srgb(colour, image.info.get("icc_profile") or b"", case)
-    if alpha is None or alpha.min() == 255:
-        return rgb
+        return _to_srgb(_high_byte(image), profile, case)
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, BAND_PX // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        rgb[top:bottom] = _flat_band(image.crop((0, top, image.width, bottom)), profile, case)
+    return rgb
+
+
+def _flat_band(band: Image.Image, profile: bytes, case: str) -> Pixels:
+    grey = band.mode in ("1", "L", "LA")
+    if not band.has_transparency_data:
+        return _to_srgb(np.asarray(band.convert("L" if grey else "RGB")), profile, case)
+    rgba = np.asarray(band.convert("RGBA"))
+    rgb = _to_srgb(rgba[..., 0] if grey else rgba[..., :3], profile, case)
+    alpha = rgba[..., 3:].astype(np.uint16)
     return ((rgb * alpha + (255 - alpha) * np.uint16(255) + np.uint16(127)) // 255).astype(np.uint8)
 
 

@@ -1,16 +1,20 @@
 """Memory of the workbench, for its sizes in the administrator's guide: python -m tests.benchmarks.memory [--people N].
 
-nobody           the server and the kernels that wait, one for each page
+nobody           the server, its scoring worker, and the kernels that wait for the pages that are opened first
 page             what one more person adds who has it open: page 01 with a picture and its map, the others as they open
-All are proportional set sizes summed over the server and its kernels, so that shared libraries count once.
+All are proportional set sizes summed over the server and all below it, so that shared libraries count once.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -19,12 +23,28 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from derm_kit.cases.phantom import draw
 from derm_kit.lesions import LesionType
-from derm_kit.model.card import share
-from tests.serving import chromium, kernels, served
+from derm_kit.serve import WARM
+from tests.serving import chromium, free_port, kernels, wait_until_it_answers
 
 SETTLED_MB, LOOKS, LOOK_S, LONGEST_S = 20.0, 3, 4.0, 300.0
-WAITING = len(list(share("notebooks").glob("*.ipynb")))
+WAITING = len(WARM)
 OPENED = ("02_case_review", "03_threshold_tuning", "04_referral_simulation", "06_monitoring", "07_safety_case")
+
+
+@contextmanager
+def workbench() -> Iterator[tuple[str, psutil.Process]]:
+    """Address of the pages and process of `derm-kit serve`."""
+    port = free_port()
+    command = Path(sys.executable).with_name("derm-kit")
+    server = subprocess.Popen(
+        [command, "serve", "--port", str(port), "--no-browser"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until_it_answers(f"http://127.0.0.1:{port}", server)
+        yield f"http://127.0.0.1:{port}/voila/render/", psutil.Process(server.pid)
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
 
 
 def held_mb(server: psutil.Process) -> float:
@@ -91,7 +111,7 @@ def main() -> None:
         picture = Path(temporary) / "phantom.png"
         cv2.imwrite(str(picture), draw(LesionType.MELANOMA, 9_000).image[..., ::-1])
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        with served(share("notebooks"), "warm") as (address, server):
+        with workbench() as (address, server):
             print(f"nobody: {settled_mb(server, WAITING):,.0f} MB, {WAITING} kernels wait", flush=True)
             name = "01_triage_a_case"
             each = added_mb(browser, server, f"{address}{name}.ipynb", people, lambda page: with_picture(page, picture))
