@@ -102,7 +102,7 @@ class Picture:
         file = io.BytesIO()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
-            figure.savefig(file, format="png", metadata={"Software": None})
+            figure.savefig(file, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1})
         return file.getvalue()
 
 
