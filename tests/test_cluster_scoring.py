@@ -27,6 +27,7 @@ from derm_kit.model.cluster_work import models_loaded
 from derm_kit.model.parts import Parts
 from derm_kit.model.run import CASES_FILE, FEATURES_FILE, REJECTS_FILE, SCORES_FILE
 from tests.dask_cluster import DaskCluster, dask_cluster
+from tests.slow_parts import SLOW_PARTS
 
 FILES = (SCORES_FILE, CASES_FILE, FEATURES_FILE, REJECTS_FILE)
 N, BATCH = 48, 2
@@ -165,19 +166,11 @@ def test_a_killed_client_goes_on_where_it_was(
     cluster: DaskCluster, cohort: Cohort, wanted: dict[str, bytes], written: Written, tmp_path: Path
 ):
     child = f"""
-import time
 from pathlib import Path
 from derm_kit import read, score
-from derm_kit.model import parts
 from derm_kit.model.cluster import ClusterAddress, connected
 from derm_kit.model.cluster_scoring import ClusterScorer
-parts.BATCHES_PER_PART = 2
-write = parts.Parts.write
-def slow(self, part, table):
-    write(self, part, table)
-    print(part, flush=True)
-    time.sleep(0.2)
-parts.Parts.write = slow
+{SLOW_PARTS}
 with connected(ClusterAddress({cluster.address!r})) as client:
     score(read(Path({str(cohort.root)!r})), ClusterScorer.of(client, device="cpu"), Path({str(tmp_path / "run")!r}),
           batch_size={BATCH}, progress=False)

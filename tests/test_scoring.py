@@ -25,6 +25,7 @@ from derm_kit.model.identity import differences, identity
 from derm_kit.model.parts import PARTS_FOLDER, Parts
 from derm_kit.model.run import CASES_FILE, FEATURES_FILE, REJECTS_FILE, RUN_FILE, SCORE_COLUMNS, SCORES_FILE
 from derm_kit.model.scoring import may_be_continued
+from tests.slow_parts import SLOW_PARTS
 
 FILES = (SCORES_FILE, CASES_FILE, FEATURES_FILE, REJECTS_FILE)
 
@@ -112,17 +113,9 @@ def test_a_killed_run_continues_and_gives_the_same_files(
     monkeypatch.setattr(parts, "BATCHES_PER_PART", 2)
     score(cohort, classifier, tmp_path / "whole", batch_size=2, progress=False)
     child = f"""
-import time
 from pathlib import Path
 from derm_kit import Classifier, read, score
-from derm_kit.model import parts
-parts.BATCHES_PER_PART = 2
-write = parts.Parts.write
-def slow(self, part, table):
-    write(self, part, table)
-    print(part, flush=True)
-    time.sleep(0.2)
-parts.Parts.write = slow
+{SLOW_PARTS}
 score(read(Path({str(cohort.root)!r})), Classifier(device="cpu"), Path({str(tmp_path / "killed")!r}),
       batch_size=2, progress=False)
 """

@@ -49,19 +49,19 @@ from derm_kit.cases.jpegs import jpeg_header, whole_jpeg
 from derm_kit.cases.tiffs import check_tiff, hush_libtiff, values_of
 from derm_kit.errors import CaseError
 
+if TYPE_CHECKING:
+    from derm_kit.cases.places import Place
+
 Pixels = npt.NDArray[np.uint8]
 
+BAND_PX = 2_000_000
+"""Pixels that are made sRGB at once."""
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
-if TYPE_CHECKING:
-    from derm_kit.cases.places import Place
-
-BAND_PX = 2_000_000
-"""Pixels that are made sRGB at once."""
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "YCbCr"})
 
 

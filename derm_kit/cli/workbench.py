@@ -26,10 +26,12 @@ def workbench(
     console.print(f"Model: {plain(card.name)} {plain(card.version)}, in {plain(default_model())}", soft_wrap=True)
     pages = share("notebooks")
     if folder is None:
+        from derm_kit.cli.cluster import scoring_for_pages
         from derm_kit.serve import PORT, serve
 
         console.print(f"Pages: {plain(pages)}", soft_wrap=True)
-        serve(port or PORT, open_browser=browser, lean=lean, ready=console.print)
+        with scoring_for_pages(None):
+            serve(port or PORT, open_browser=browser, lean=lean, ready=console.print)
         return
     copied, changed = copy_notebooks(pages, folder)
     console.print(f"Notebooks copied to {plain(folder)}: {copied}. Next: jupyter lab {plain(folder)}", soft_wrap=True)

@@ -136,7 +136,7 @@ def sound_cases(table: pd.DataFrame) -> pd.DataFrame:
     truth is "a|b"; skin_type I to VI, skin_tone_class 0 to 5, age_years and anatomical_site are as in a Cohort;
     quality_fail is bool, and True where a reason is given and the flag is empty. An empty exclusion is filled in from
     age, site and kind of picture. An age, skin type or skin tone that is given but not understood excludes its case.
-    Raises RunError where case_id is missing, truth names no lesion type, a flag is not yes or no, or a cell no text.
+    Raises RunError without case_id, and for a truth of no lesion type, a flag not yes or no, a cell not text or number.
     """
     cases = table.reset_index(drop=True)
     ids = _ids(table)
@@ -159,7 +159,7 @@ def sound_cases(table: pd.DataFrame) -> pd.DataFrame:
     }
     known = values.exclusions(read["age"], sites, picture)
     known = values.united(known, values.doubts(said, read))
-    source, *_ = map(text, ("source", "sex", "device", "truth_source"))  # all four part the cases into groups
+    source, *_ = map(text, ("source", "sex", "device", "truth_source"))  # refused if unreadable: each makes groups
     exclusion = text("exclusion")
     exclusion = exclusion.mask(exclusion.str.casefold().isin(_NO), "")
     failed, wrong = _failed(cases, ids)

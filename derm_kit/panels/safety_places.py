@@ -50,7 +50,6 @@ PLACES = (
     ("A review in time", _log("those with a review that is due", Show.OVERDUE)),
     ("Evidence that controls work", _log("those without evidence", Show.UNPROVEN)),
     ("Evidence that a hazard names", _log("those whose evidence is not found", Show.BROKEN)),
-    ("Evidence that the target is met", THRESHOLDS),
     ("Evidence that targets are met", THRESHOLDS),
     ("Skin types", DATA),
     ("Cases of", DATA),

@@ -120,9 +120,8 @@ def of_hazards(known: Registered, as_of: date) -> Iterator[Missing]:
 def _performance(found: Performance) -> Iterator[Missing]:
     unmet = found.unmet()
     if unmet:
-        several = "the target is" if len(unmet) == 1 else "targets are"
         yield Missing(
-            f"Evidence that {several} met: {', '.join(unmet)}",
+            f"Evidence that targets are met: {', '.join(unmet)}",
             f"Over all cases, {'; '.join(f'{kind}: {said}' for kind, said in unmet.items())}.",
             "Weigh it in the hazard log; page 03 and derm-kit tune say which thresholds would hold them.",
         )  # fmt: skip

@@ -13,7 +13,6 @@ import os
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -25,12 +24,13 @@ import numpy.typing as npt
 import pandas as pd
 import psutil
 
-from derm_kit import Classifier, Cohort, read, score
+from derm_kit import Classifier, Cohort, score
 from derm_kit.cases.cohort import complete, reject_table
 from derm_kit.cases.images import decode
 from derm_kit.cases.quality import assess
 from derm_kit.model.cluster import ClusterAddress, connected
 from derm_kit.model.cluster_scoring import ClusterScorer
+from tests.benchmarks.real_pictures import real_pictures
 from tests.dask_cluster import DaskCluster, dask_cluster
 
 SAMPLE = 48
@@ -99,11 +99,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--empty", type=int, default=20_000)
     args = parser.parse_args()
-    data = os.environ.get("DERM_KIT_DATA")
-    if not data:
-        sys.exit("make bench measures on real files: name their folder in DERM_KIT_DATA.")
-    everyone = read(Path(data))
-    cohort = everyone.select(np.arange(len(everyone)) % (len(everyone) // args.cases) == 0)
+    cohort = real_pictures(args.cases)
     seconds: dict[int, list[float]] = {1: [], 2: []}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -25,9 +25,10 @@ import onnxruntime
 import torch
 from PIL import Image
 
-from derm_kit import Classifier, Cohort, read, score
+from derm_kit import Classifier, Cohort, score
 from derm_kit.model._torch import load_network
 from derm_kit.model.card import ONNX_FILE, default_model
+from tests.benchmarks.real_pictures import real_pictures
 
 BATCH = 8
 
@@ -96,11 +97,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory-cases", type=int, default=1_600)
     args = parser.parse_args()
-    data = os.environ.get("DERM_KIT_DATA")
-    if not data:
-        sys.exit("make bench measures on real files: name their folder in DERM_KIT_DATA.")
-    everyone = read(Path(data))
-    cohort = everyone.select(np.arange(len(everyone)) % (len(everyone) // args.cases) == 0)
+    cohort = real_pictures(args.cases)
     classifier = Classifier(device="cpu")
     runs = {
         "end to end": end_to_end(cohort, classifier),
@@ -122,7 +119,8 @@ def main() -> None:
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(f"end to end / {other}: {statistics.median(ratios):.2f} ({spread}), wanted at least {wanted}")
     n = args.memory_cases
-    few, many = peak_memory_mb(data, n // 8), peak_memory_mb(data, n)
+    folder = str(cohort.root)
+    few, many = peak_memory_mb(folder, n // 8), peak_memory_mb(folder, n)
     print(f"peak memory, {n} / {n // 8} cases: {many / few:.2f} ({many:.0f} and {few:.0f} MB), wanted about 1")
 
 
