@@ -14,7 +14,6 @@ import argparse
 import dataclasses
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -41,6 +40,7 @@ from derm_kit.surveillance.scenario_service import NATIONAL, TRUST
 from derm_kit.surveillance.scenarios import Scenario, planted_feed
 from derm_kit.surveillance.signals import signals
 from derm_kit.surveillance.watched import Watched
+from tests.peak import peak_mb
 
 T = TypeVar("T")
 STEP = "rates, part and signals together"
@@ -69,7 +69,7 @@ def recompute(folder: Path) -> None:
     }
     for name, step in steps.items():
         _, *seconds[name] = taken(step)
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak_gb = peak_mb() / 1e3
     sys.stdout.write(json.dumps({"cases": len(feed.cases), "seconds": seconds, "peak_gb": peak_gb}))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import tempfile
@@ -32,6 +31,7 @@ from derm_kit.model.cluster import ClusterAddress, connected
 from derm_kit.model.cluster_scoring import ClusterScorer
 from tests.benchmarks.real_pictures import real_pictures
 from tests.dask_cluster import DaskCluster, dask_cluster
+from tests.peak import peak_mb
 
 SAMPLE = 48
 """Pictures whose stages are timed."""
@@ -56,11 +56,6 @@ def cpu_s(processes: list[subprocess.Popen[bytes]]) -> float:
     """Processor seconds that processes have used."""
     times = [psutil.Process(process.pid).cpu_times() for process in processes]
     return sum(t.user + t.system for t in times)
-
-
-def peak_mb() -> float:
-    """Peak resident memory (MB) of the process that is asked."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def stages(cohort: Cohort) -> None:

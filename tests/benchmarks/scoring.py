@@ -80,11 +80,12 @@ def end_to_end(cohort: Cohort, classifier: Classifier) -> Callable[[], None]:
 def peak_memory_mb(data: str, cases: int) -> float:
     """Peak resident memory (MB) of a process that scores the first `cases` cases."""
     script = (
-        "import resource, tempfile; from pathlib import Path; import numpy as np; from derm_kit import *\n"
+        "import tempfile; from pathlib import Path; import numpy as np; from derm_kit import *\n"
+        "from tests.peak import peak_mb\n"
         f"all_cases = read(Path({data!r})); few = all_cases.select(np.arange(len(all_cases)) < {cases})\n"
         "with tempfile.TemporaryDirectory() as folder:\n"
         "    score(few, Classifier(device='cpu'), Path(folder) / 'run', progress=False)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "print(peak_mb())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return float(done.stdout)

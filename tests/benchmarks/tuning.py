@@ -39,6 +39,7 @@ from derm_kit.triage.guarantee import GRID, METHODS, safest_thresholds
 from derm_kit.triage.measures import Measure, confusion, likelihood_ratios, net_benefits, rates
 from derm_kit.triage.policy import TriagePolicy
 from derm_kit.triage.scores import one_against_rest, truth_matrix
+from tests.peak import peak_mb
 
 Thresholds = dict[LesionType, float]
 MELANOMA = LesionType.MELANOMA
@@ -180,12 +181,10 @@ class _Many:
 
 def count_alone(n: int, steps: int) -> tuple[float, float]:
     """Median ms of processor time of counting n cases and their rates, and the peak memory (MB) of this process."""
-    import resource
-
     small = loaded(min(n, CASES)).counter
     counter = Tiled(small, n // len(small.run))
     _, median = median_ms(lambda t: rates(counter.count(t)), small.policy.thresholds, steps)
-    return median, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return median, peak_mb()
 
 
 def in_fresh_process(n: int, steps: int) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from derm_kit.errors import DermKitError
 from tests.fuzz.limits import CPU_S, MEMORY_BYTES, TOKEN, WALL_S
+from tests.peak import forget_peak, held_bytes
 
 ROOM = 3 * MEMORY_BYTES
 """Address space beyond what a warm reader has: what asks for more is given MemoryError, and is found as such."""
@@ -177,7 +178,7 @@ def _read_all(asks: int, answers: int) -> None:
     said = os.memfd_create("said")  # whatever a library writes to the terminal is found
     os.dup2(said, 1)
     os.dup2(said, 2)
-    used = _status("VmSize")
+    used = held_bytes("VmSize")
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with os.fdopen(asks) as lines:
@@ -195,8 +196,8 @@ def _read_all(asks: int, answers: int) -> None:
 def _read_one(kind: str, folder: Path) -> dict[str, Any]:
     from tests.fuzz.readers import READERS
 
-    Path("/proc/self/clear_refs").write_text("5")
-    before, started = _status("VmRSS"), time.process_time()
+    forget_peak()
+    before, started = held_bytes("VmRSS"), time.process_time()
     signal.setitimer(signal.ITIMER_PROF, CPU_S)
     GUARD.folder, GUARD.seen = os.path.realpath(folder), []
     answer: dict[str, Any] = {"outcome": "read", "rule": "", "found": []}
@@ -216,7 +217,7 @@ def _read_one(kind: str, folder: Path) -> dict[str, Any]:
     finally:
         GUARD.folder = ""
         signal.setitimer(signal.ITIMER_PROF, 0)
-    peak = _status("VmHWM") - before
+    peak = held_bytes("VmHWM") - before
     answer |= {"cpu_s": time.process_time() - started, "peak_bytes": max(peak, 0)}
     if peak > MEMORY_BYTES:
         answer["found"].append(f"memory: {peak:,} bytes above its start")
@@ -228,14 +229,6 @@ def _read_one(kind: str, folder: Path) -> dict[str, Any]:
 
 def _trace() -> str:
     return "".join(traceback.format_exc()[-2_500:])
-
-
-def _status(name: str) -> int:
-    """A figure of this process in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(name)
 
 
 if __name__ == "__main__":
