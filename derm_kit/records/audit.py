@@ -17,7 +17,8 @@ from derm_kit.records.text import stored
 
 KEY = "derm_kit_key"
 HEAD = "derm_kit_head"
-"""Where a writing session keeps the key and the newest head that it made."""
+AT = "derm_kit_at"
+"""Where a writing session keeps the key, the newest head that it made, and the time of that entry."""
 SET_BACK = "clock_set_back_s"
 """In the details of an entry whose time is that much earlier than the time of the entry before it, seconds."""
 CLOCKS_DIFFER_S = 5
@@ -45,26 +46,28 @@ def append(session: Session, actor: str, action: str, subject: str, details: Map
     `actor` and `subject` are ids (`people/ID`, `reviews/ID`), never names. A subject that is a record of tables.SEALED
     is written by sealing.seal() only.
     """
-    head, at = session.info.get(HEAD) or head_of(session), now()
+    head, before = session.info.get(HEAD), session.info.get(AT)
+    if head is None:
+        head, before = _newest(session)
+    at = now()
     content = Content(
         at=at,
         actor=actor,
         action=action,
         subject=subject,
         details=json.dumps(
-            dict(details or {}) | _set_back(session, at), ensure_ascii=False, sort_keys=True, allow_nan=False
+            dict(details or {}) | _set_back(before, at), ensure_ascii=False, sort_keys=True, allow_nan=False
         ),
     )
     seal = seal_entry(session.info[KEY], head.seal, Content(*map(stored, content)))
     new = Head(head.count + 1, seal)
     session.execute(insert(AuditEntry).values(position=new.count, previous=head.seal, seal=seal, **content._asdict()))
-    session.info[HEAD] = new
+    session.info[HEAD], session.info[AT] = new, at
     return new
 
 
-def _set_back(session: Session, at: str) -> dict[str, int]:
+def _set_back(before: str | None, at: str) -> dict[str, int]:
     """What the log's order rests on is never the clock; where that was set back, the entry says so."""
-    before = session.scalar(select(AuditEntry.at).order_by(AuditEntry.position.desc()).limit(1))
     try:
         seconds = (datetime.fromisoformat(before or at) - datetime.fromisoformat(at)).total_seconds()
     except ValueError:  # somebody wrote into the log: verify() names the entry
@@ -74,10 +77,14 @@ def _set_back(session: Session, at: str) -> dict[str, int]:
 
 def head_of(session: Session) -> Head:
     """Count and head of the log as the database holds it."""
-    last = session.execute(
-        select(AuditEntry.position, AuditEntry.seal).order_by(AuditEntry.position.desc()).limit(1)
-    ).first()
-    return Head(last.position, last.seal) if last else EMPTY
+    return _newest(session)[0]
+
+
+def _newest(session: Session) -> tuple[Head, str | None]:
+    """The head of the log, and the time of its newest entry; None for an empty log."""
+    newest = select(AuditEntry.position, AuditEntry.seal, AuditEntry.at).order_by(AuditEntry.position.desc()).limit(1)
+    last = session.execute(newest).first()
+    return (Head(last.position, last.seal), last.at) if last else (EMPTY, None)
 
 
 def entries(session: Session, subject: str | None = None) -> Iterator[Entry]:
