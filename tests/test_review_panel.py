@@ -317,6 +317,15 @@ def test_a_wrong_passphrase_is_told_plainly_and_the_right_one_signs_in(workspace
     assert not any(button.disabled for button in panel.controls.dispositions.values())
 
 
+def test_what_was_stored_of_a_case_is_gone_before_the_next_one_is_seen(panel):
+    panel.decide(URGENT)
+    assert "Stored" in said(panel.controls.saved)
+    stood: list[str] = []
+    panel.case.head.observe(lambda change: stood.append(panel.controls.saved.value), "value")
+    panel.step(1)
+    assert stood == [""]
+
+
 def test_signing_out_takes_what_was_entered_with_it(panel):
     panel.controls.note.value = "mine, not yet decided"
     panel.decide(URGENT)

@@ -32,7 +32,7 @@ class ClusterAddress:
     """Where the scheduler listens, tcp://HOST:PORT or tls://HOST:PORT, and how to prove who asks.
 
     `ca`, `certificate` and `key` are PEM files; any that is left out is taken from Dask's own configuration.
-    `closed_network` lets plain tcp go to another machine.
+    `closed_network` lets plain tcp go to another machine. `beside_pages` is the one worker of `derm-kit serve`.
     """
 
     scheduler: str
@@ -40,6 +40,7 @@ class ClusterAddress:
     certificate: Path | None = None
     key: Path | None = None
     closed_network: bool = False
+    beside_pages: bool = False
 
 
 @contextmanager

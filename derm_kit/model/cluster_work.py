@@ -35,17 +35,17 @@ class Wanted:
 
 def ready(wanted: Wanted) -> str:
     """Load the model and say which device it runs on. Raises ModelError where this worker's is not the one wanted."""
-    return _classifier(wanted).device
+    return loaded(wanted).device
 
 
 def score_job(wanted: Wanted, job: list[Cases]) -> list[Batch]:
     """Score each batch of `job`. Raises ModelError as `ready` does."""
-    return score_batches(job, _classifier(wanted))
+    return score_batches(job, loaded(wanted))
 
 
 def infer_job(wanted: Wanted, squares: Pixels) -> Inference:
     """What the network says of N central squares (N, S, S, 3) uint8. Raises ModelError as `ready` does."""
-    return _classifier(wanted).infer(squares)
+    return loaded(wanted).infer(squares)
 
 
 def models_loaded() -> int:
@@ -53,7 +53,8 @@ def models_loaded() -> int:
     return _load.cache_info().misses
 
 
-def _classifier(wanted: Wanted) -> Classifier:
+def loaded(wanted: Wanted) -> Classifier:
+    """The model, loaded when it is first asked for. Raises ModelError as `ready` does."""
     with _loading:  # else every thread of a new worker would load its own
         return _load(replace(wanted, device=resolve(wanted.device)))
 

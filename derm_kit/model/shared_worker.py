@@ -45,7 +45,7 @@ def scoring_worker() -> Iterator[ClusterAddress]:
         ):  # fmt: skip
             with Client(cluster) as client:  # type: ignore[no-untyped-call]
                 fire_and_forget(client.submit(ready, Wanted.of(load_card(default_model()), None, "auto")))  # type: ignore[no-untyped-call]
-            yield ClusterAddress(cluster.scheduler_address, *files)
+            yield ClusterAddress(cluster.scheduler_address, *files, beside_pages=True)
 
 
 def _key_files(folder: Path, security: Any) -> tuple[Path, Path, Path]:  # noqa: ANN401 - distributed carries no types

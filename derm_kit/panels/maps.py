@@ -13,9 +13,10 @@ from html import escape
 import ipywidgets as w
 import numpy as np
 
-from derm_kit.errors import ModelError
+from derm_kit.errors import DermKitError
 from derm_kit.lesions import LesionType
 from derm_kit.model.classifier import Classifier, Floats
+from derm_kit.model.cluster_maps import ClusterWork, begin
 from derm_kit.model.explanation import DEFAULT_METHOD, METHODS, drawable, one_pass_maps
 from derm_kit.model.faithfulness import Mask, energy_in_lesion
 from derm_kit.model.side_process import SideProcess, Trust, Work
@@ -24,6 +25,7 @@ from derm_kit.panels.parts import Panel, guarded, notice_html
 from derm_kit.panels.viewer import MODES, PictureViewer
 from derm_kit.triage.single import TriagedCase
 
+UnderWay = SideProcess | ClusterWork
 Choice = tuple[str, LesionType]
 """A method's name and the type whose score its map explains."""
 WITHOUT_TORCH = (
@@ -42,7 +44,7 @@ class MapView(Panel):
         self._mask: Mask | None = None
         self._drawn: dict[Choice, Floats] = {}
         self._shown: Choice | None = None
-        self._work: SideProcess | None = None
+        self._work: UnderWay | None = None
         self._waiting = threading.Thread()
         self._setting = False
         self.viewer = PictureViewer()
@@ -127,15 +129,19 @@ class MapView(Panel):
         self.notice.value = self.trust.value = ""
         self.progress.value = 0
         self._show_working(True)
-        self._work = SideProcess(self._classifier, work)
+        try:
+            self._work = begin(self._classifier, work)
+        except DermKitError:
+            self.cancel()
+            raise
         self._waiting = threading.Thread(target=self._finish, args=(self._work, self.chosen, then), daemon=True)
         self._waiting.start()
 
     @guarded
-    def _finish(self, work: SideProcess, choice: Choice, then: Callable[[Choice, Floats | Trust], None]) -> None:
+    def _finish(self, work: UnderWay, choice: Choice, then: Callable[[Choice, Floats | Trust], None]) -> None:
         try:
             found = work.result(lambda share: self._tell_progress(work, share))
-        except ModelError:
+        except DermKitError:
             if work is self._work:
                 self.cancel()
             raise
@@ -161,7 +167,7 @@ class MapView(Panel):
         if self._shown is not None:
             self._choose(self._shown)
 
-    def _tell_progress(self, work: SideProcess, share: float) -> None:
+    def _tell_progress(self, work: UnderWay, share: float) -> None:
         if work is self._work:
             self.progress.value = share
 

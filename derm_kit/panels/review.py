@@ -242,6 +242,8 @@ class ReviewPanel(Panel):
 
     def _show(self, another: bool) -> None:
         c, looking, row = self.controls, self.looking, self._row.get(self.looking.case, -1)
+        if another:  # before the case is seen: what was stored of the one before is not said of this one
+            c.saved.value = ""
         self._show_inputs()
         read = self.desk.words()
         c.listed.value = list_html(self.worklist, self.positions, looking.page, read, hidden=looking.blind)
@@ -257,7 +259,6 @@ class ReviewPanel(Panel):
         c.keys.about = looking.case
         if another:
             self.clock.restart()
-            c.saved.value = ""
         self._show_clock()
 
     def _show_inputs(self) -> None:

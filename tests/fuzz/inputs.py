@@ -34,7 +34,8 @@ from tests.fuzz.documents import (
     tests_run,
 )
 from tests.fuzz.files import link, written
-from tests.fuzz.mutations import NASTY, bytes_changed, json_changed, table_changed
+from tests.fuzz.mutations import bytes_changed, json_changed, table_changed
+from tests.fuzz.nasty import NASTY
 from tests.fuzz.tables import FEED_CASES, FEED_OUTCOMES, METADATA, SCORES, parquet_changed
 
 

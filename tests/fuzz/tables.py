@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from derm_kit.lesions import LESION_TYPES
-from tests.fuzz.mutations import NASTY, NUMBERS, bytes_changed, few
+from tests.fuzz.mutations import bytes_changed
+from tests.fuzz.nasty import NASTY, NUMBERS, few
 
 KINDS = [t.value for t in LESION_TYPES]
 METADATA = [

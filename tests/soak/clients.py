@@ -22,6 +22,8 @@ TRIAGE, TUNING, REVIEW = (
 )
 ROUND = 5
 """So many steps on one page before the client goes on to the next."""
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Whoever decides has seen the case, and a busy browser paints late."""
 PAUSE_S = 1.0
 """Between two steps: less than a person takes."""
 
@@ -33,12 +35,6 @@ class Steps:
     taken: list[tuple[str, float]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     decisions: int = 0
-
-    @asynccontextmanager
-    async def timed(self, kind: str) -> AsyncIterator[None]:
-        begin = time.monotonic()
-        yield
-        self.taken.append((kind, time.monotonic() - begin))
 
 
 @dataclass
@@ -56,6 +52,7 @@ class Client:
     steps: Steps
     end: float
     first: int
+    doing: str = ""
 
     async def work(self) -> None:
         """Go round the three pages until the time is up; a step that fails is told and the next page opened."""
@@ -66,8 +63,16 @@ class Client:
             try:
                 await turn()
             except (AssertionError, Error) as error:
-                self.steps.failed.append(f"{self.name}, {turn.__name__}: {str(error).splitlines()[0]}")
+                said = await self.page.locator("[class*=dk-notice]").all_inner_texts()
+                self.steps.failed.append(f"{self.name}, {self.doing}: {str(error).splitlines()[0]} {said}")
         await self.page.close(run_before_unload=True)
+
+    @asynccontextmanager
+    async def timed(self, kind: str) -> AsyncIterator[None]:
+        """One step of this kind; it counts once it is done."""
+        self.doing, begin = kind, time.monotonic()
+        yield
+        self.steps.taken.append((kind, time.monotonic() - begin))
 
     @property
     def over(self) -> bool:
@@ -75,13 +80,13 @@ class Client:
 
     async def triage(self) -> None:
         page, before = self.page, ""
-        async with self.steps.timed("open triage"):
+        async with self.timed("open triage"):
             await page.goto(TRIAGE, timeout=WAIT)
             await page.get_by_label("Skin type").select_option(label="II: white, usually burns", timeout=WAIT)
         for i in range(ROUND):
             if self.over:
                 return
-            async with self.steps.timed("triage a picture"):
+            async with self.timed("triage a picture"):
                 async with page.expect_file_chooser() as chooser:
                     await page.get_by_role("button", name="Choose or take a picture").click()
                 await (await chooser.value).set_files(self.pictures[i % len(self.pictures)])
@@ -93,14 +98,14 @@ class Client:
     async def tune(self) -> None:
         page = self.page
         slider, words = page.get_by_role("slider", name="Melanoma, threshold"), page.locator(".dk-table-list li").first
-        async with self.steps.timed("open tuning"):
+        async with self.timed("open tuning"):
             await page.goto(TUNING, timeout=WAIT)
             await expect(slider).to_be_visible(timeout=WAIT)
         for _ in range(ROUND):
             if self.over:
                 return
             before = await words.inner_text()
-            async with self.steps.timed("move a threshold"):
+            async with self.timed("move a threshold"):
                 await slider.focus()
                 for _ in range(30):
                     await page.keyboard.press("ArrowRight")
@@ -109,10 +114,10 @@ class Client:
 
     async def review(self) -> None:
         page, case = self.page, self.cases.pop(0)
-        async with self.steps.timed("open review"):
+        async with self.timed("open review"):
             await page.goto(f"{REVIEW}#run={self.run[:RUN_DIGITS]}&case={case}", timeout=WAIT)
             await expect(page.locator(".dk-verdict").first).to_have_text(case, timeout=WAIT)
-        async with self.steps.timed("sign in"):
+        async with self.timed("sign in"):
             await page.get_by_label("I am").select_option(label=f"{self.name}, dermatologist")
             await page.get_by_label("Passphrase").fill(PASSPHRASE)
             await page.get_by_label("Passphrase").press("Enter")
@@ -121,11 +126,12 @@ class Client:
             if self.over or not self.cases:
                 return
             await asyncio.sleep(SHORTEST_LOOK_S + PAUSE_S)
-            async with self.steps.timed("store a decision"):
+            async with self.timed("store a decision"):
                 await page.keyboard.press("2")
                 await expect(page.get_by_text("Stored: routine dermatology.")).to_be_visible(timeout=WAIT)
             self.steps.decisions += 1
             case = self.cases.pop(0)
-            async with self.steps.timed("next case"):
+            async with self.timed("next case"):
                 await page.keyboard.press("n")
                 await expect(page.locator(".dk-verdict").first).to_have_text(case, timeout=WAIT)
+                await page.evaluate(PAINTED)

@@ -24,11 +24,12 @@ from playwright.async_api import async_playwright
 
 from derm_kit.cases.phantom import draw
 from derm_kit.lesions import LesionType
-from derm_kit.model.card import default_model, load_card, share
+from derm_kit.model.card import default_model, load_card
 from derm_kit.model.reference import REFERENCE_FILE
 from derm_kit.model.run import read_run
 from derm_kit.records.people import Role
 from derm_kit.records.register import Register
+from derm_kit.serve import WARM
 from derm_kit.triage.policy import TriagePolicy
 from derm_kit.triage.proposal import run_hash
 from derm_kit.triage.worklist import Wanted, Worklist
@@ -121,8 +122,8 @@ async def clients(workbench: Workbench, names: list[str], minutes: float, folder
 
 
 def _waiting() -> int:
-    """So many kernels wait for a page when none is open: one for each."""
-    return len(list(share("notebooks").glob("*.ipynb")))
+    """So many kernels wait for a page when none is open."""
+    return len(WARM)
 
 
 def main() -> int:
