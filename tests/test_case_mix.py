@@ -34,7 +34,7 @@ def test_weights_by_hand():
     found = case_weights(truth, CaseMix.of({"melanoma": 0.02}))
     assert found.weights == pytest.approx(np.repeat([0.2, 98 / 90], [100, 900]))
     assert shares_of(truth, found.weights)[[0, 2, 10]] == pytest.approx([0.02, 0.98 / 3, 0.98 * 2 / 3])
-    assert found.effective_n == pytest.approx(1000**2 / (100 * 0.04 + 900 * (98 / 90) ** 2))
+    assert effective_sample_size(found.weights) == pytest.approx(1000**2 / (100 * 0.04 + 900 * (98 / 90) ** 2))
     assert found.left_out == 0
     assert found.assumption == LABEL_SHIFT
     assert "label shift" in LABEL_SHIFT
@@ -53,7 +53,7 @@ def test_weighted_shares_equal_the_target(counts, parts):
     found = case_weights(truth, CaseMix.of(dict(zip(LESION_TYPES, target, strict=True))))
     assert shares_of(truth, found.weights) == pytest.approx(target, abs=1e-12)
     assert found.weights.mean() == pytest.approx(1)
-    assert 0 < found.effective_n <= len(truth) + 1e-6
+    assert 0 < effective_sample_size(found.weights) <= len(truth) + 1e-6
 
 
 @given(COUNTS, st.sets(st.integers(0, 10)))
@@ -62,7 +62,7 @@ def test_the_cohorts_own_mix_weighs_every_case_one(counts, named):
     own = truth.mean(0)
     found = case_weights(truth, CaseMix.of({LESION_TYPES[i].value: own[i] for i in named}))
     assert found.weights == pytest.approx(np.ones(len(truth)))
-    assert found.effective_n == pytest.approx(len(truth))
+    assert effective_sample_size(found.weights) == pytest.approx(len(truth))
     assert found.remarks == ()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from fractions import Fraction
 
@@ -24,7 +23,7 @@ from derm_kit.triage.guarantee import (
     safest_thresholds,
 )
 from derm_kit.triage.policy import suspected_index
-from derm_kit.triage.ranks import needed_positives, order_statistic_rank
+from derm_kit.triage.ranks import needed_at, order_statistic_rank
 from derm_kit.triage.rates import specificity_at_sensitivity
 from tests.score_tables import AK, ATYPICAL, BCC, MEL, NAEVUS, SCC, scores_of
 
@@ -79,24 +78,24 @@ def test_rounding_of_the_target_changes_no_rank():
             n += 1
         assert Fraction(str(target)) ** n == 1 - Fraction(str(confidence))
         assert order_statistic_rank(n, target, confidence) == 1
-        assert needed_positives(target, confidence) == n
+        assert needed_at(target, 1 - confidence) == n
 
 
 @pytest.mark.parametrize(
     ("target", "confidence", "n"), [(0.95, 0.95, 59), (0.95, 0.99, 90), (0.90, 0.99, 44), (0.90, 0.95, 29)]
 )
 def test_needed_positives_of_one_and_of_five_types(target, confidence, n):
-    assert needed_positives(target, confidence) == n
+    assert needed_at(target, 1 - confidence) == n
 
 
 @pytest.mark.parametrize(("bound", "n"), [(0.90, 29), (0.95, 59), (0.97, 99), (0.98, 149), (0.99, 299)])
 def test_needed_positives_is_the_zero_miss_sample_size(bound, n):
-    assert needed_positives(bound, 0.95) == n
+    assert needed_at(bound, 1 - 0.95) == n
 
 
 @given(st.floats(0.01, 0.999), st.floats(0.01, 0.999))
 def test_needed_positives_is_where_ranks_begin(target, confidence):
-    n = needed_positives(target, confidence)
+    n = needed_at(target, 1 - confidence)
     assert order_statistic_rank(n, target, confidence)
     assert order_statistic_rank(n - 1, target, confidence) is None
 
@@ -287,11 +286,9 @@ def test_impossible_shapes_and_shares_are_refused():
         safest_thresholds(scores, truth[:1], {MELANOMA: 0.9})
     with pytest.raises(DermKitError, match="eleven lesion types"):
         safest_thresholds(scores[:, :4], truth[:, :4], {MELANOMA: 0.9})
-    for function in (functools.partial(order_statistic_rank, 10), needed_positives):
+    for shares in ((1.0, 0.95), (0.95, 1.0)):
         with pytest.raises(DermKitError, match="between 0 and 1"):
-            function(1.0, 0.95)
-        with pytest.raises(DermKitError, match="between 0 and 1"):
-            function(0.95, 1.0)
+            order_statistic_rank(10, *shares)
 
 
 # Laws

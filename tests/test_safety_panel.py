@@ -56,7 +56,7 @@ from derm_kit.surveillance.scenario_service import TRUST
 from derm_kit.surveillance.scenarios import Scenario, planted_feed
 from derm_kit.triage.opening import POLICY_VARIABLE, RUN_VARIABLE
 from tests.readers import copied
-from tests.records.hazards import HOSTILE, LATER, RAW, TODAY, a_hazard, an_alarm, approved, content
+from tests.records.hazards import HOSTILE, LATER, RAW, TODAY, a_hazard, an_alarm, approved, approved_log, content
 from tests.records.places import PASSPHRASE
 from tests.records.proposals import REASON, Staff, a_change, run, staff
 
@@ -628,7 +628,7 @@ def test_what_is_not_ready_says_before_anybody_signs_what_it_lacks(
     part.reason.value = REASON
     part.button.click()
     assert "your own" in read(part.notice.value)
-    assert hazards.approved_log(register) == []
+    assert approved_log(register) == []
 
 
 def test_a_version_that_was_followed_while_it_was_read_is_not_approved(
@@ -642,7 +642,7 @@ def test_a_version_that_was_followed_while_it_was_read_is_not_approved(
     part.reason.value = REASON
     part.button.click()
     assert "somebody saved this meanwhile" in read(part.notice.value)
-    assert hazards.approved_log(register) == []
+    assert approved_log(register) == []
     assert "theirs" in read(panel.hazards.open.detail.value)
     assert part.reason.value == REASON
 

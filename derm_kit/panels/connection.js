@@ -1,5 +1,5 @@
 // Says when the page has lost the workbench, keeps what is entered meanwhile, and sends it once when it is back.
-const EVERY_MS = 4000, PATIENCE_MS = 4000, ENDED = ["dead", "restarting", "autorestarting"];
+const EVERY_MS = 4000, PATIENCE_MS = 15000, ENDED = ["dead", "restarting", "autorestarting"];
 const KINDS = { warning: "Take care", error: "This page has stopped", success: "Done", info: "Note" };
 const LOST = [
   "The connection to the workbench is lost. The page tries again by itself.",
@@ -35,7 +35,7 @@ export default {
     const kernel = model.widget_manager.kernel, key = `derm-kit entered ${window.location.pathname}`;
     const served = Boolean(document.body.dataset.voila);
     const unanswered = new Map();
-    let state = "", broken = false, asked = 0, later = 0, tries = 0;
+    let state = "", broken = false, asked = 0, later = 0, tries = 0, heard = 0;
     el.hidden = true;
     if (!served) return;
 
@@ -65,6 +65,7 @@ export default {
     };
 
     const follow = (_, { msg, direction }) => {
+      if (direction === "recv") heard = performance.now();
       if (direction === "send" && msg.header.msg_type === "comm_msg") unanswered.set(msg.header.msg_id, msg);
       if (direction === "recv" && msg.header.msg_type === "status" && msg.content.execution_state === "idle")
         unanswered.delete(msg.parent_header.msg_id);
@@ -97,15 +98,15 @@ export default {
     };
 
     const look = async () => {
-      const before = kernel.connectionStatus;
+      const before = kernel.connectionStatus, began = performance.now();
       try {
         const address = `${kernel.serverSettings.baseUrl}api/kernels/${kernel.id}`;
         const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
         if (answer.status === 404 || (answer.ok && ENDED.includes((await answer.json()).execution_state))) gone();
         else if (!answer.ok) lost();
         else if (broken && kernel.connectionStatus === before) kernel.reconnect().catch(lost);
-      } catch {
-        lost();
+      } catch (error) {
+        if (error.name !== "TimeoutError" || heard < began) lost(); // a busy server answers late, and sends meanwhile
       }
       if (state !== "gone") later = setTimeout(look, EVERY_MS);
     };

@@ -73,8 +73,7 @@ class CasePanel(Panel):
 
     @guarded
     def show(self, case: str, row: int, *, hidden: bool) -> None:
-        """Show a case of the run, its `row` there."""
-        self.head.value = f"<p class='dk-verdict'>{escape(case)}</p>"
+        """Show a case of the run, its `row` there. Its id comes last: whoever reads it sees all of the case."""
         told = dict.fromkeys(PLACES, "")
         try:
             if case != self._case or hidden:
@@ -84,6 +83,7 @@ class CasePanel(Panel):
         finally:  # whatever fails: under this case's id nothing of the one before
             for name, text in told.items():
                 self.place[name].value = text
+            self.head.value = f"<p class='dk-verdict'>{escape(case)}</p>"
         plain = self.viewer in self.picture.children
         mapped = not hidden and plain and self._desk.run.model_hash == self._card.model_hash
         self.map_button.layout.display = "" if mapped else "none"

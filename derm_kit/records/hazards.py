@@ -124,13 +124,6 @@ def versions(register: Register) -> list[Hazard]:
         return _versions(session)
 
 
-def approved_log(register: Register) -> list[Hazard]:
-    """The newest approved version of every hazard that has one."""
-    with register.reading() as session:
-        approved = _versions(session, HazardApprovalRow.id.is_not(None))
-    return list({found.id: found for found in approved}.values())
-
-
 def history(register: Register, hazard: str) -> list[Hazard]:
     """Every version of one hazard, oldest first. Raises RecordError where there is none."""
     with register.reading() as session:

@@ -133,11 +133,6 @@ class Weighted:
     remarks: tuple[str, ...]
     assumption: str = LABEL_SHIFT
 
-    @property
-    def effective_n(self) -> float:
-        """Effective number of cases."""
-        return effective_sample_size(self.weights)
-
 
 def case_weights(truth: BoolArray, mix: CaseMix) -> Weighted:
     """Weights that make the shares of types in `truth` (N, 11) those of `mix`.

@@ -27,12 +27,6 @@ def order_statistic_rank(n: int, target: float, confidence: float) -> int | None
     return int((violation <= with_slack(1 - confidence)).sum()) or None
 
 
-def needed_positives(target: float, confidence: float) -> int:
-    """Least number of positives for which `order_statistic_rank` finds a rank; raises as that does."""
-    require_shares(target, confidence)
-    return needed_at(target, 1 - confidence)
-
-
 def violation_probs(n: int, target: float) -> FloatArray:
     """P(Binomial(n, 1 - target) <= r - 1) for r = 1..n (n,), as P(Binomial(n, target) > n - r): no 1 - target."""
     return np.asarray(bdtrc(n - np.arange(1, n + 1), n, target), np.float64)

@@ -63,6 +63,11 @@ def approved(register: Register, people: Staff, found: Hazard) -> Hazard:
     return hazards.approve(register, found, people.officer, PASSPHRASE, REASON)
 
 
+def approved_log(register: Register) -> list[Hazard]:
+    """The newest approved version of every hazard that has one."""
+    return list({found.id: found for found in hazards.versions(register) if found.approval}.values())
+
+
 def an_alarm(**fields: Any) -> Alarm:
     """An alarm with some fields otherwise."""
     return Alarm(

@@ -22,7 +22,7 @@ from derm_kit.records.migrations import SCHEMA, migrate, schema_of
 from derm_kit.records.people import Role
 from derm_kit.records.register import Register
 from derm_kit.records.workspace import Workspace
-from tests.records.hazards import HOSTILE, LATER, TODAY, a_hazard, approved, attack, content
+from tests.records.hazards import HOSTILE, LATER, TODAY, a_hazard, approved, approved_log, attack, content
 from tests.records.places import PASSPHRASE, RUN, Place, review
 from tests.records.proposals import REASON, Staff, a_release, default, moved, staff
 
@@ -41,7 +41,7 @@ def test_a_hazard_goes_from_draft_to_approved_and_every_step_is_in_the_log(regis
     assert done.standing == "approved"
     assert done.approval and (done.approval.approver, done.approval.reason) == (people.officer, REASON)
     assert hazards.history(register, "H-001") == [first, done]
-    assert hazards.log(register) == [done] == hazards.approved_log(register)
+    assert hazards.log(register) == [done] == approved_log(register)
     assert hazards.find(register, "H-001") == done
     said = [(e.action, e.actor, e.details.get("version")) for e in register.entries() if e.action.startswith("hazard")]
     assert said == [
@@ -59,9 +59,9 @@ def test_what_was_approved_stands_until_the_next_version_is(register: Register, 
     stands = approved(register, people, a_hazard(register, people))
     draft = hazards.revise(register, stands, content(harm="worse"), people.author, PASSPHRASE)
     assert hazards.log(register) == [draft]
-    assert hazards.approved_log(register) == [stands]
+    assert approved_log(register) == [stands]
     newer = approved(register, people, draft)
-    assert hazards.approved_log(register) == [newer]
+    assert approved_log(register) == [newer]
     assert [found.approval is not None for found in hazards.history(register, "H-001")] == [True, True]
 
 

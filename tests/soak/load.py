@@ -164,10 +164,12 @@ def _lines(steps: Steps, watch: Watch, stored: int, left: int, sound: bool) -> I
     clients_share = watch.clients_s / (watch.clients_s + watch.server_s)
     yield f"\n- Errors: {len(steps.failed)} of {tried} steps."
     yield (f"- Decisions: {steps.decisions} said to be stored, {stored} in the register, which verify finds "
-           f"{'sound' if sound else 'not sound'}.")  # fmt: skip
+           f"{'sound' if sound else 'not sound'}. {steps.again} came before the whole case stood on the screen: the "
+           "page said that it had not taken them, and they were entered again.")  # fmt: skip
     yield (f"- Memory of server and kernels at most {watch.most_mb:,.0f} MB, in up to {watch.most_kernels} processes "
            "beside the server; what they share is counted once.")  # fmt: skip
-    yield f"- Of the processor time used, the clients (browsers and this tool) took {clients_share:.0%}."
+    yield (f"- Processor time: server and kernels {watch.server_s:,.0f} s, the clients (browsers and this tool) "
+           f"{watch.clients_s:,.0f} s, {clients_share:.0%} of all.")  # fmt: skip
     yield f"- Kernels left within {GONE_S} s of the last page, beside those that wait for one: {max(left, 0)}."
 
 
