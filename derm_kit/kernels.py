@@ -1,4 +1,4 @@
-"""The kernels behind the pages: one that waited for a page and has died is followed by another."""
+"""The kernels behind the pages: nothing that they say is dropped, and one that dies while it waits is replaced."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+import zmq.asyncio
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
+
+
+class PageKernel(ServerKernelManager):
+    """A kernel whose process is `derm_kit.page_kernel`, found as IPython's own: not in the folder that is served."""
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        """The command of the process."""
+        command = super().format_kernel_cmd(extra_arguments)
+        at = command.index("ipykernel_launcher")
+        return [*command[: at - 1], "-P", "-m", "derm_kit.page_kernel", *command[at + 1 :]]
 
 
 class PageKernels(AsyncMappingKernelManager):
@@ -14,6 +25,16 @@ class PageKernels(AsyncMappingKernelManager):
 
     _pools: dict[str, list[asyncio.Task[dict[str, Any]]]]
     fill_if_needed: Callable[..., None]
+
+    def _default_kernel_manager_class(self) -> str:
+        return f"{PageKernel.__module__}.{PageKernel.__name__}"
+
+    def _context_default(self) -> zmq.asyncio.Context:
+        """Sockets that take what a kernel says, however much, while the server is busy: see `derm_kit.page_kernel`."""
+        self._created_context = True
+        context = zmq.asyncio.Context()
+        context.setsockopt(zmq.RCVHWM, 0)
+        return context
 
     def _handle_kernel_died(self, kernel_id: str) -> None:
         super()._handle_kernel_died(kernel_id)  # type: ignore[no-untyped-call]

@@ -49,8 +49,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 """Widgets are drawn by inline scripts and by modules from blobs; nothing may come from or go to another host."""
 
-OUTPUT_WAIT_S = 120
-"""How long a page that has been worked out is waited for: on a machine under load the usual 4 s leave it empty."""
+OUTPUT_WAIT_S = 300
+"""How long a kernel may take to start, and a page to be worked out: under load the usual 60 and 4 s leave it empty."""
 
 Ready = Callable[[str], None]
 
@@ -191,7 +191,8 @@ def _config(make: Any, *, lean: bool) -> Any:  # noqa: ANN401 - traitlets' Confi
     if os.name != "nt":  # sockets in a private folder: on a port of the machine every account could listen
         config.KernelManager.transport = "ipc"
     config.VoilaConfiguration.multi_kernel_manager_class = "derm_kit.kernels.PageKernels"
-    config.NotebookClient.iopub_timeout = OUTPUT_WAIT_S
+    config.NotebookClient.iopub_timeout = config.VoilaExecutor.startup_timeout = OUTPUT_WAIT_S
+    config.ZMQChannelsWebsocketConnection.limit_rate = False
     config.KernelRestarter.restart_limit = 0
     config.KernelRestarter.time_to_dead = DEAD_AFTER_S
     config.MappingKernelManager.cull_idle_timeout = IDLE_S

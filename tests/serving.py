@@ -75,7 +75,7 @@ def kernels(server: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in server.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if "ipykernel" in " ".join(process.cmdline()):
+            if "derm_kit.page_kernel" in " ".join(process.cmdline()):
                 found.append(process)
     return found
 
