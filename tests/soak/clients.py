@@ -125,6 +125,7 @@ class Client:
             await page.get_by_label("Passphrase").fill(PASSPHRASE)
             await page.get_by_label("Passphrase").press("Enter")
             await expect(page.get_by_text(f"Signed in: {self.name}")).to_be_visible(timeout=WAIT)
+            await page.evaluate(PAINTED)
         for _ in range(ROUND):
             if self.over or not self.cases:
                 return
