@@ -8,6 +8,7 @@ from typing import Any
 
 import zmq.asyncio
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
+from traitlets import default
 
 
 class PageKernel(ServerKernelManager):
@@ -26,6 +27,7 @@ class PageKernels(AsyncMappingKernelManager):
     _pools: dict[str, list[asyncio.Task[dict[str, Any]]]]
     fill_if_needed: Callable[..., None]
 
+    @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> str:
         return f"{PageKernel.__module__}.{PageKernel.__name__}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -75,7 +76,7 @@ def kernels(server: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in server.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if "derm_kit.page_kernel" in " ".join(process.cmdline()):
+            if re.search(r"kernel-[0-9a-f-]+\.json", " ".join(process.cmdline())):
                 found.append(process)
     return found
 

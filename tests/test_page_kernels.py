@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 import time
 
+import psutil
 from traitlets.config import Config
 
 from derm_kit.kernels import PageKernels
@@ -29,6 +30,7 @@ async def heard(folder: str) -> int:
     config.KernelManager.transport = "ipc"
     kernels = PageKernels(config=config, connection_dir=folder)
     kernel = kernels.get_kernel(await kernels.start_kernel(kernel_name="python3"))
+    assert "derm_kit.page_kernel" in psutil.Process(kernel.provisioner.pid).cmdline()
     client = kernel.client()
     client.start_channels()
     try:

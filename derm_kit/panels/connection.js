@@ -1,5 +1,5 @@
 // Says when the page has lost the workbench, keeps what is entered meanwhile, and sends it once when it is back.
-const EVERY_MS = 4000, PATIENCE_MS = 15000, ENDED = ["dead", "restarting", "autorestarting"];
+const EVERY_MS = 4000, PATIENCE_MS = 10000, ENDED = ["dead", "restarting", "autorestarting"];
 const KINDS = { warning: "Take care", error: "This page has stopped", success: "Done", info: "Note" };
 const LOST = [
   "The connection to the workbench is lost. The page tries again by itself.",
