@@ -1,7 +1,7 @@
 """Maps and their checks by a cluster: a worker's machine does the slow work on a picture, in a process of its own.
 
 Drawing then takes no thread from scoring, and a map that ends its process ends no worker. Beside the one worker that
-`derm-kit serve` starts, the process runs beside the page and asks that worker for scores, as it always did.
+`derm-kit serve` starts, the process runs beside the page and asks that worker for scores.
 """
 
 from __future__ import annotations
