@@ -12,11 +12,13 @@ from traitlets import default
 
 
 class PageKernel(ServerKernelManager):
-    """A kernel whose process is `derm_kit.page_kernel`, found as IPython's own: not in the folder that is served."""
+    """A kernel of IPython's is started as `derm_kit.page_kernel`, found where IPython is: not in the folder served."""
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        """The command of the process."""
+        """The command of the process; one that is not IPython's is left as its kernelspec gives it."""
         command = super().format_kernel_cmd(extra_arguments)
+        if "ipykernel_launcher" not in command:
+            return command
         at = command.index("ipykernel_launcher")
         return [*command[: at - 1], "-P", "-m", "derm_kit.page_kernel", *command[at + 1 :]]
 

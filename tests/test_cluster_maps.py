@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from distributed import Client
 
 from derm_kit import Classifier
 from derm_kit.cases.phantom import draw
@@ -63,6 +64,14 @@ def under_way(cluster: DaskCluster) -> psutil.Process:
     return found[0]
 
 
+def furthest(cluster: DaskCluster) -> float:
+    """The greatest share told of the newest work: 1 of one that was carried out."""
+    with Client(cluster.address) as client:
+        told = [events for topic, events in client.get_events().items() if topic.startswith("derm-kit-map-")]
+    newest = max(told, key=lambda events: events[-1][0])
+    return max(float(share) for _, share in newest)
+
+
 @pytest.mark.parametrize("method", ["places_that_matter", "grad_cam"])
 def test_a_map_from_a_cluster_is_the_map_from_this_machine(page, here, square, method):
     told: list[float] = []
@@ -94,6 +103,7 @@ def test_a_worker_of_one_thread_scores_while_it_draws_and_stops_drawing_when_tol
     work.cancel()
     assert work.result() is None
     process.wait(60)
+    assert furthest(cluster) < 0.5
 
 
 def test_what_a_page_asked_for_ends_with_the_page(page, square, cluster):
@@ -101,6 +111,7 @@ def test_what_a_page_asked_for_ends_with_the_page(page, square, cluster):
     process = under_way(cluster)
     page.close()
     process.wait(60)
+    assert furthest(cluster) < 0.5
 
 
 def test_a_drawing_that_dies_is_told_and_the_worker_goes_on(page, here, square, cluster):
