@@ -89,6 +89,7 @@ def test_a_card_may_not_reach_outside_its_folder(model: Path):
         (lambda c: c["operating_points"].update(atypical_naevus=c["operating_points"]["melanoma"]), "untrained"),
         *((lambda c, name=name: c["files_sha256"].pop(name), name) for name in HASHED_FILES),
         (lambda c: c.update(surprise=1), "surprise"),
+        (lambda c: c.update({"x" * 20_000: 1}), r"card\.json: the card is not valid at x{119}…"),
         (lambda c: c.pop("licence"), "licence"),
     ],
 )

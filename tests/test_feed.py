@@ -414,6 +414,37 @@ def test_a_row_of_the_wrong_length_is_set_aside_by_its_line(folder: Folder):
     assert told(feed, "Set aside, in no figure: 1 row. ")[0] == 1
 
 
+def test_rows_refused_by_one_rule_are_told_once_each_with_its_line(folder: Folder):
+    folder.cases("a.csv", case("a1"), *[f"b{i},2026-03-05" for i in range(2_000)], 'c1,"open', case("a2"))
+    feed = folder.read()
+    assert feed.cases["case_id"].tolist() == ["a1", "a2"]
+    assert told(feed, "Set aside, in no figure: 2,000 rows. ")[0] == 2_000
+    assert told(feed, "Set aside, in no figure: 1 row. ") == (1, ("c1",))
+    assert feed.set_aside["row"].tolist() == [*range(3, 2_003), 2_003]
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 2.0**63, np.inf])
+def test_a_number_too_great_for_an_integer_is_text_as_any_other(tmp_path: Path, folder: Folder, value: float):
+    feed = folder.cases("a.csv", case("a1"), case("a2")).read()
+    write_feed(feed, tmp_path / "again")
+    path = tmp_path / "again" / "cases" / "cases.parquet"
+    pd.read_parquet(path).assign(sex=[value, 3.0]).to_parquet(path)
+    assert read_feed(tmp_path / "again", now=NOW).cases["case_id"].tolist() == ["a1", "a2"]
+
+
+def test_a_cell_that_is_a_list_is_set_aside_with_its_row(tmp_path: Path, folder: Folder):
+    feed = folder.cases("a.csv", case("a1"), case("a2")).read()
+    write_feed(feed, tmp_path / "again")
+    path = tmp_path / "again" / "cases" / "cases.parquet"
+    table = pd.read_parquet(path).astype({"melanoma": "float64"})
+    table.loc[1, "melanoma"] = 7
+    table.assign(seen=[[], [1, 2]]).to_parquet(path)
+    again = read_feed(tmp_path / "again", now=NOW)
+    assert again.cases["case_id"].tolist() == ["a1"]
+    assert told(again, "melanoma score lies between 0 and 1") == (1, ("a2",))
+    assert "seen=[1 2]" in again.set_aside["content"][0]
+
+
 def test_braces_in_names_are_text(folder: Folder):
     folder.cases("{n:,}{x}.csv", case("a1", "2025-10-26T01:30:00"))
     assert told(folder.read(), "shows twice")[0] == 1

@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from derm_kit.cases.parquet_pages import unfolded_bytes
 from derm_kit.cases.parquets import ALWAYS_BYTES, UnfoldsError, read_parquet
 from derm_kit.errors import RunError
 from derm_kit.model.card import default_model
 from derm_kit.model.run import read_run
+from tests.fuzz.tables import with_forged_sizes
+from tests.peak import forget_peak, held_bytes
 
 
 def said_in_every_row(word: str, rows: int) -> pa.Array:
@@ -39,6 +42,57 @@ def test_what_would_fill_the_memory_is_refused(tmp_path: Path, column: pa.Array)
     assert pa.total_allocated_bytes() - before < ALWAYS_BYTES
     with pytest.raises(RunError, match=r"bytes of memory|rows, more than|at most 20,000,000 rows"):
         read_run(path)
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_one_cell_of_a_gigabyte_is_refused_before_it_is_unfolded(tmp_path: Path, forged: bool):
+    """Whether the footer owns up to it or not: the page's own header must."""
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(
+        pa.table({"case_id": pa.array(["x" * 1_000_000_000], pa.large_string())}), path,
+        compression="zstd", use_dictionary=False, write_statistics=False,
+    )  # fmt: skip
+    if forged:
+        path.write_bytes(with_forged_sizes(path.read_bytes()))
+        assert pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size == 10_000
+    assert path.stat().st_size < 100_000
+    pa.default_memory_pool().release_unused()
+    forget_peak()
+    before = held_bytes("VmHWM")
+    with pytest.raises(UnfoldsError, match="1,000,000,0"):
+        read_parquet(path)
+    assert held_bytes("VmHWM") - before < ALWAYS_BYTES
+
+
+def test_pages_of_every_kind_say_what_they_unfold_to(tmp_path: Path):
+    """As the footer of an honest file does, less the headers themselves."""
+    path = tmp_path / "t.parquet"
+    words = pa.array([str(i % 700) for i in range(50_000)])
+    table = pa.table({"word": words, "list": pa.array([[1.5], None] * 25_000), "yes": pa.array([True, None] * 25_000)})
+    for more in (
+        {},
+        {"data_page_version": "2.0", "compression": "none"},
+        {"use_dictionary": False, "column_encoding": {"word": "DELTA_BYTE_ARRAY"}},
+        {"write_page_checksum": True, "data_page_size": 2_000},
+    ):
+        pq.write_table(table, path, row_group_size=20_000, **more)
+        said = pq.read_metadata(path)
+        parts = [said.row_group(i).column(k) for i in range(3) for k in range(3)]
+        honest = sum(part.total_uncompressed_size for part in parts)
+        assert 0.97 * honest < unfolded_bytes(path, said) < honest
+
+
+@pytest.mark.parametrize("column", range(3))
+def test_a_column_described_as_it_cannot_be_is_an_error_and_no_end_of_the_process(tmp_path: Path, column: int):
+    """One byte of the schema says that a column whose pages count its nulls has none."""
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({name: ["x", None] for name in "abc"}), path, row_group_size=1)
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    optional = [at for at in range(footer, len(whole)) if whole[at : at + 2] == b"\x25\x02"][column]
+    path.write_bytes(whole[: optional + 1] + b"\x00" + whole[optional + 2 :])
+    with pytest.raises(OSError, match="level histogram size mismatch"):
+        read_parquet(path)
 
 
 def test_real_tables_are_read_as_pyarrow_reads_them():

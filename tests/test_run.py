@@ -259,6 +259,23 @@ def test_a_link_out_of_a_run_folder_is_refused_and_one_inside_it_is_read(folder:
         assert len(read_run(folder)) > 0
 
 
+@pytest.mark.parametrize("name", ["scores.parquet", "cases.parquet", "features.parquet"])
+def test_a_folder_outside_that_a_link_leads_to_is_not_even_listed(folder: Path, tmp_path: Path, name: str, monkeypatch):
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path)
+    listed: list[Path] = []
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: listed.append(path) or [])
+    with pytest.raises(RunError, match=f"{name}: a run's files lie in its own folder"):
+        read_run(folder)
+    assert folder / name not in listed
+
+
+def test_a_moment_whose_own_zone_puts_it_beyond_the_last_is_written_out_in_utc(tmp_path: Path):
+    last = np.array([2**63 - 2_000, 0]).astype("datetime64[ms]")
+    imaged = pd.Series(last).dt.tz_localize("UTC").dt.tz_convert("Asia/Kathmandu")
+    assert "292278994-08-17" in read_parquet(tmp_path, imaged_at=imaged).cases.to_csv()
+
+
 def test_a_pipe_inside_a_run_folder_is_refused(folder: Path):
     (folder / "cases.parquet").unlink()
     os.mkfifo(folder / "cases.parquet")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
@@ -9,6 +11,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from derm_kit.cases.parquet_pages import unfolded_bytes
 
 MOST_TIMES: Final = 100
 """What a table may be in memory, in times of its file's size; tables of scores take 1 to 20."""
@@ -40,10 +44,11 @@ def read_parquet(path: Path, columns: list[str] | None = None, coded: Collection
     size = path.stat().st_size
     with pq.ParquetFile(path) as file:
         said, schema = file.metadata, file.schema_arrow
+    _require_columns_described(said, size)
     if said.num_rows > max(ALWAYS_ROWS, MOST_ROWS_A_BYTE * size):
         raise UnfoldsError(f"it has {said.num_rows:,} rows, more than a file of its size can say anything of")
     most = max(ALWAYS_BYTES, MOST_TIMES * size)
-    _require(_announced(said), most)
+    _require(max(_announced(said), unfolded_bytes(path, said)), most)
     unfolds = _may_be(said) > ALWAYS_BYTES
     words = [field.name for field in schema if _has_words(field.type) and (unfolds or field.name in coded)]
     with pq.ParquetFile(path, read_dictionary=words) as file:
@@ -68,6 +73,44 @@ def _has_words(kind: pa.DataType) -> bool:
 def _require(would_be: int, most: int) -> None:
     if would_be > most:
         raise UnfoldsError(f"its rows would take {would_be:,} bytes of memory, many times the file's size")
+
+
+class _NoPages(io.RawIOBase):
+    """A file of `size` bytes that has no bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._at = size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        raise _PageWantedError
+
+
+class _PageWantedError(Exception):
+    """Nothing was found wrong before the first page was to be read."""
+
+
+def _require_columns_described(said: pq.FileMetaData, size: int) -> None:
+    """Raise OSError where what a file says of a column cannot be: to ask pyarrow for it would end the process.
+
+    (FileMetaData.row_group(i).column(k) lets a C++ exception through, std::terminate; reading tells it as an error.)
+    """
+    for group in range(said.num_row_groups):
+        pages = pa.PythonFile(_NoPages(size), "r")
+        with contextlib.suppress(_PageWantedError), pq.ParquetFile(pages, metadata=said, buffer_size=4096) as file:
+            next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
 
 
 def _parts(said: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:

@@ -215,7 +215,7 @@ def load_card(model: Path) -> ModelCard:
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(
-            f"the card is not valid at {'.'.join(map(str, first['loc'])) or 'its top'}: {first['msg']}",
+            f"the card is not valid at {printable('.'.join(map(str, first['loc']))) or 'its top'}: {first['msg']}",
             case=str(path),
             next_step=_AS_PUBLISHED,
         ) from None

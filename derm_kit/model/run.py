@@ -142,14 +142,9 @@ def _read_folder(folder: Path) -> ScoreRun:
             next_step="Run the same 'derm-kit score' command again: it continues where it stopped. "
             "A folder of pictures is scored first, into a run folder of its own.",
         )
-    tables = [folder / name for name in (SCORES_FILE, CASES_FILE, FEATURES_FILE)]
-    for file in (folder / RUN_FILE, *tables, *(file for table in tables for file in _files(table))):
-        if leaves(file, folder):
-            raise RunError(
-                "a run's files lie in its own folder, and this is a link that leads out of it",
-                case=str(file),
-                next_step="Put the file itself in the place of the link.",
-            )
+    _require_inside(folder, [folder / name for name in (RUN_FILE, SCORES_FILE, CASES_FILE, FEATURES_FILE)])
+    for name in (SCORES_FILE, CASES_FILE, FEATURES_FILE):
+        _require_inside(folder, _files(folder / name))
     for file in (folder / RUN_FILE, *_files(folder / SCORES_FILE), *_files(folder / CASES_FILE)):
         _require_file(file, _COPY_AGAIN)
     meta = _read_meta((folder / RUN_FILE).read_bytes(), folder / RUN_FILE)
@@ -208,14 +203,33 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, bytes]:
                 )
             about: dict[bytes, bytes] = files[0].schema_arrow.metadata or {}
         table = pa.concat_tables([read_parquet(file) for file in _files(path)])
-        return table.to_pandas(ignore_metadata=True), about.get(b"derm_kit", b"{}")
+        return _in_utc(table.to_pandas(ignore_metadata=True)), about.get(b"derm_kit", b"{}")
     except (OSError, pa.ArrowException, UnfoldsError) as error:
         raise _unreadable(path, error) from None
+
+
+def _in_utc(table: pd.DataFrame) -> pd.DataFrame:
+    """The same moments in UTC: one that its own zone puts beyond the last that pandas knows cannot be written out."""
+    for i, kind in enumerate(table.dtypes):
+        if isinstance(kind, pd.DatetimeTZDtype):
+            table.isetitem(i, table.iloc[:, i].dt.tz_convert("UTC"))
+    return table
 
 
 def _files(table: Path) -> list[Path]:
     """The files of a table, in their order: those in its folder where the run is partitioned."""
     return sorted(table.glob("part-*.parquet")) or [table] if table.is_dir() else [table]
+
+
+def _require_inside(folder: Path, files: list[Path]) -> None:
+    """Raise RunError for a file outside the run's folder; nothing is opened or listed before it is known to be in."""
+    for file in files:
+        if leaves(file, folder):
+            raise RunError(
+                "a run's files lie in its own folder, and this is a link that leads out of it",
+                case=str(file),
+                next_step="Put the file itself in the place of the link.",
+            )
 
 
 def _read_meta(text: bytes, path: Path) -> dict[str, Any]:
@@ -254,7 +268,7 @@ def _unreadable(path: Path, error: Exception) -> RunError:
         )
     said = str(error).splitlines()
     return RunError(
-        f"the run cannot be read: {printable(said[0]) if said else type(error).__name__}",
+        f"the run cannot be read: {printable(said[0]).rstrip('.') if said else type(error).__name__}",
         case=str(path),
         next_step="Name a finished run folder, a joined parquet, or a CSV of case_id and one column a lesion type.",
     )

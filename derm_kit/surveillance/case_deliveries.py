@@ -129,9 +129,13 @@ def read_text(path: Path, delivery: str, oddities: Oddities) -> tuple[pd.DataFra
     table = read_table(path, lambda header: list(range(len(header))))
     for note in table.notes:
         oddities.tell(note, [delivery])
+    by_rule: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
     for line, cells, rule, next_step in table.refused:
-        row = pd.DataFrame({"case_id": ["" if not cells else cells[0]], "row": [line], "cells": [" | ".join(cells)]})
-        oddities.set_aside(row, np.ones(1, np.bool_), delivery=delivery, what="row", rule=rule, next_step=next_step)
+        by_rule.setdefault((rule, next_step), []).append(("" if not cells else cells[0], line, " | ".join(cells)))
+    for (rule, next_step), rows in by_rule.items():
+        frame = pd.DataFrame(rows, columns=["case_id", "row", "cells"])
+        every = np.ones(len(rows), np.bool_)
+        oddities.set_aside(frame, every, delivery=delivery, what="row", rule=rule, next_step=next_step)
     require_once(table.header, delivery)
     return table.frame.set_axis(list(table.header), axis=1), table.line
 

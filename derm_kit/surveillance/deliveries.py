@@ -112,7 +112,7 @@ def _attempt(read: Callable[[], T], delivery: str, oddities: Oddities) -> T | No
         oddities.breaks(
             delivery,
             FeedError(
-                f"the file cannot be read: {printable(said[0]) if said else type(error).__name__}",
+                f"the file cannot be read: {printable(said[0]).rstrip('.') if said else type(error).__name__}",
                 next_step="Deliver it again, or move it out of the feed.",
             ),
         )

@@ -95,6 +95,5 @@ def found(column: pd.Series[Any]) -> str:
 
 
 def _content(row: dict[Any, Any]) -> str:
-    return "; ".join(
-        f"{name}={printable(value)}" for name, value in row.items() if value is not None and value == value
-    )
+    said = {name: value for name, value in row.items() if not (pd.api.types.is_scalar(value) and pd.isna(value))}
+    return "; ".join(f"{name}={printable(value)}" for name, value in said.items())

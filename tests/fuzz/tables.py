@@ -166,8 +166,37 @@ def _array(rng: Random, n: int) -> pa.Array:
 
 def _bomb(rng: Random, names: list[str]) -> bytes:
     """A few kilobytes that unfold to gigabytes: a word or a number, written once and said in every one of many rows."""
-    rows, length = rng.choice(((20_000, 60_000), (1_000_000, 20), (1_000_000, 2_000)))
+    rows, length = rng.choice(((20_000, 60_000), (1_000_000, 20), (1_000_000, 2_000), (1, 1_200_000_000)))
+    if rows == 1:
+        return _one_cell(names[0], length, rng.random() < 0.5)
     return _unfolding(tuple(names[: rng.choice((2, 12))]), rows, "x" * length if rng.random() < 0.5 else "melanoma")
+
+
+@cache
+def _one_cell(name: str, length: int, forged: bool) -> bytes:
+    """One word of more than a gigabyte; a forger's footer says that it has a few bytes."""
+    file = io.BytesIO()
+    table = pa.table({name: pa.array(["x" * length], pa.large_string())})
+    pq.write_table(table, file, compression="zstd", use_dictionary=False, write_statistics=False)
+    return with_forged_sizes(file.getvalue()) if forged else file.getvalue()
+
+
+def with_forged_sizes(parquet: bytes, said: int = 10_000) -> bytes:
+    """The same file of one column, whose footer says of its pages that they have `said` bytes in memory."""
+    footer = len(parquet) - 8 - int.from_bytes(parquet[-8:-4], "little")
+    true = pq.read_metadata(io.BytesIO(parquet)).row_group(0).column(0).total_uncompressed_size
+    written = _varint(true)
+    forged = _varint(said, len(written))
+    return parquet[:footer] + parquet[footer:].replace(written, forged)
+
+
+def _varint(number: int, length: int = 1) -> bytes:
+    """A whole number as Thrift's compact protocol writes it, in at least `length` bytes."""
+    rest, parts = number << 1, []
+    while rest or len(parts) < length:
+        parts.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([*parts[:-1], parts[-1] & 127])
 
 
 @cache
