@@ -99,8 +99,10 @@ def _in_calendar(at: pd.Series[Any]) -> pd.Series[Any]:
 
 def as_text(column: pd.Series[Any]) -> pd.Series[str]:
     """Cells as text, "" where missing; whole numbers without a decimal point."""
-    if pd.api.types.is_float_dtype(column) and (((known := column.dropna()) % 1 == 0) & (abs(known) < 2**63)).all():
-        column = column.astype("Int64")
+    if pd.api.types.is_float_dtype(column):
+        known = column.dropna().astype("float64")
+        if ((known % 1 == 0) & (abs(known) < 2**63)).all():
+            column = column.astype("Int64")
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     text = column.astype(object).where(column.notna(), "")

@@ -96,8 +96,10 @@ def test_every_page_says_that_its_kernel_has_died(page: Page, name: str):
     page.goto(f"/voila/render/{name}.ipynb")
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=WAIT)
     expect(page.locator(NOTICE)).to_be_hidden()
+    page.locator("#rendered_cells").evaluate("cells => cells.scrollTo(0, cells.scrollHeight)")
     kill_kernel(page)
     expect(page.get_by_role("alert").filter(has_text=GONE)).to_be_visible(timeout=WAIT)
+    expect(page.locator(NOTICE)).to_be_in_viewport(ratio=1)
 
 
 def test_what_is_stored_and_what_is_typed_outlive_a_killed_kernel(
