@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from derm_kit.cases.parquet_pages import unfolded_bytes
 from derm_kit.cases.parquets import ALWAYS_BYTES, UnfoldsError, read_parquet
 from derm_kit.errors import RunError
 from derm_kit.model.card import default_model
@@ -45,11 +44,11 @@ def test_what_would_fill_the_memory_is_refused(tmp_path: Path, column: pa.Array)
 
 
 @pytest.mark.parametrize("forged", [False, True])
-def test_one_cell_of_a_gigabyte_is_refused_before_it_is_unfolded(tmp_path: Path, forged: bool):
+def test_one_cell_of_hundreds_of_megabytes_is_refused_before_it_is_unfolded(tmp_path: Path, forged: bool):
     """Whether the footer owns up to it or not: the page's own header must."""
     path = tmp_path / "bomb.parquet"
     pq.write_table(
-        pa.table({"case_id": pa.array(["x" * 1_000_000_000], pa.large_string())}), path,
+        pa.table({"case_id": pa.array(["x" * 200_000_000], pa.large_string())}), path,
         compression="zstd", use_dictionary=False, write_statistics=False,
     )  # fmt: skip
     if forged:
@@ -59,27 +58,9 @@ def test_one_cell_of_a_gigabyte_is_refused_before_it_is_unfolded(tmp_path: Path,
     pa.default_memory_pool().release_unused()
     forget_peak()
     before = held_bytes("VmHWM")
-    with pytest.raises(UnfoldsError, match="1,000,000,0"):
+    with pytest.raises(UnfoldsError, match="200,000,0"):
         read_parquet(path)
     assert held_bytes("VmHWM") - before < ALWAYS_BYTES
-
-
-def test_pages_of_every_kind_say_what_they_unfold_to(tmp_path: Path):
-    """As the footer of an honest file does, less the headers themselves."""
-    path = tmp_path / "t.parquet"
-    words = pa.array([str(i % 700) for i in range(50_000)])
-    table = pa.table({"word": words, "list": pa.array([[1.5], None] * 25_000), "yes": pa.array([True, None] * 25_000)})
-    for more in (
-        {},
-        {"data_page_version": "2.0", "compression": "none"},
-        {"use_dictionary": False, "column_encoding": {"word": "DELTA_BYTE_ARRAY"}},
-        {"write_page_checksum": True, "data_page_size": 2_000},
-    ):
-        pq.write_table(table, path, row_group_size=20_000, **more)
-        said = pq.read_metadata(path)
-        parts = [said.row_group(i).column(k) for i in range(3) for k in range(3)]
-        honest = sum(part.total_uncompressed_size for part in parts)
-        assert 0.97 * honest < unfolded_bytes(path, said) < honest
 
 
 @pytest.mark.parametrize("column", range(3))

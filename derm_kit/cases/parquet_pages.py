@@ -16,7 +16,7 @@ UNFOLDED, FOLDED = 2, 3
 """Fields of a header: the bytes of its page in memory, and in the file."""
 _MOST_HEADER: Final = 2**24
 _MOST_DEPTH: Final = 8
-_BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _MAP, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 11, 12
+_BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
 
 
 def unfolded_bytes(path: Path, said: pq.FileMetaData) -> int:
