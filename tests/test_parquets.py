@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from derm_kit.cases.parquets import ALWAYS_BYTES, UnfoldsError, read_parquet
+from derm_kit.cases.parquets import ALWAYS_BYTES, BYTES_A_GROUP, UnfoldsError, read_parquet
 from derm_kit.errors import RunError
 from derm_kit.model.card import default_model
-from derm_kit.model.run import read_run
+from derm_kit.model.run import SCORE_COLUMNS, read_run
 from tests.fuzz.tables import with_forged_sizes
 from tests.peak import forget_peak, held_bytes
 
@@ -61,6 +61,21 @@ def test_one_cell_of_hundreds_of_megabytes_is_refused_before_it_is_unfolded(tmp_
     with pytest.raises(UnfoldsError, match="200,000,0"):
         read_parquet(path)
     assert held_bytes("VmHWM") - before < ALWAYS_BYTES
+
+
+def test_groups_of_next_to_nothing_are_refused_and_many_small_ones_read(tmp_path: Path):
+    path, table = tmp_path / "t.parquet", pa.table({"a": pa.array([True, False])})
+    with pq.ParquetWriter(path, table.schema, write_statistics=False, compression="none") as writer:
+        for _ in range(1_001):
+            writer.write_table(table)
+    assert path.stat().st_size < 1_001 * BYTES_A_GROUP
+    with pytest.raises(UnfoldsError, match="it has 1,001 row groups"):
+        read_parquet(path)
+    wide = pa.table({column: [0.5] for column in SCORE_COLUMNS})
+    with pq.ParquetWriter(path, wide.schema) as writer:
+        for _ in range(1_200):
+            writer.write_table(wide)
+    assert read_parquet(path).num_rows == 1_200
 
 
 @pytest.mark.parametrize("column", range(3))

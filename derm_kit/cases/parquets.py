@@ -25,6 +25,11 @@ MOST_ROWS_A_BYTE: Final = 10
 
 ALWAYS_ROWS: Final = 20_000
 
+BYTES_A_GROUP: Final = 1_000
+"""What a file has at least for each of its row groups: to say where the columns of one lie takes as much."""
+
+ALWAYS_GROUPS: Final = 1_000
+
 _BYTES: Final = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}
 _USUAL_BYTES: Final = 8
 _CODED: Final = frozenset({"RLE_DICTIONARY", "PLAIN_DICTIONARY", "DELTA_BYTE_ARRAY"})
@@ -44,6 +49,8 @@ def read_parquet(path: Path, columns: list[str] | None = None, coded: Collection
     size = path.stat().st_size
     with pq.ParquetFile(path) as file:
         said, schema = file.metadata, file.schema_arrow
+    if said.num_row_groups > max(ALWAYS_GROUPS, size // BYTES_A_GROUP):
+        raise UnfoldsError(f"it has {said.num_row_groups:,} row groups, more than a file of its size has reason for")
     _require_columns_described(said, size)
     if said.num_rows > max(ALWAYS_ROWS, MOST_ROWS_A_BYTE * size):
         raise UnfoldsError(f"it has {said.num_rows:,} rows, more than a file of its size can say anything of")
