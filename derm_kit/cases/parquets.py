@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -83,10 +82,11 @@ def _require(would_be: int, most: int) -> None:
 
 
 class _NoPages(io.RawIOBase):
-    """A file of `size` bytes that has no bytes."""
+    """A file of `size` bytes that ends before its first, and whether anything was `wanted` of it."""
 
     def __init__(self, size: int) -> None:
         self._size, self._at = size, 0
+        self.wanted = False
 
     def readable(self) -> bool:
         return True
@@ -102,11 +102,8 @@ class _NoPages(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        raise _PageWantedError
-
-
-class _PageWantedError(Exception):
-    """Nothing was found wrong before the first page was to be read."""
+        self.wanted = True
+        return b""
 
 
 def _require_columns_described(said: pq.FileMetaData, size: int) -> None:
@@ -115,9 +112,13 @@ def _require_columns_described(said: pq.FileMetaData, size: int) -> None:
     (FileMetaData.row_group(i).column(k) lets a C++ exception through, std::terminate; reading tells it as an error.)
     """
     for group in range(said.num_row_groups):
-        pages = pa.PythonFile(_NoPages(size), "r")
-        with contextlib.suppress(_PageWantedError), pq.ParquetFile(pages, metadata=said, buffer_size=4096) as file:
-            next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
+        pages = _NoPages(size)
+        try:
+            with pq.ParquetFile(pa.PythonFile(pages, "r"), metadata=said, buffer_size=4096) as file:
+                next(file.iter_batches(1, row_groups=[group], use_threads=False), None)
+        except (OSError, pa.ArrowException):
+            if not pages.wanted:
+                raise
 
 
 def _parts(said: pq.FileMetaData) -> Iterator[pq.ColumnChunkMetaData]:
