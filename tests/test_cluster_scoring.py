@@ -104,9 +104,9 @@ def by(cluster: DaskCluster, cohort: Cohort, out: Path) -> None:
 
 
 def test_a_cluster_writes_the_same_files_and_each_worker_loads_the_model_once(
-    cluster: DaskCluster, cohort: Cohort, wanted: dict[str, bytes], written: Written, tmp_path: Path
+    cohort: Cohort, wanted: dict[str, bytes], written: Written, tmp_path: Path
 ):
-    with scorer(cluster) as asked:
+    with dask_cluster(tmp_path / "fresh") as fresh, scorer(fresh) as asked:
         asked.client.wait_for_workers(2, timeout=120)
         for out in ("one", "two"):
             score(cohort, asked, tmp_path / out, batch_size=BATCH, progress=False)
