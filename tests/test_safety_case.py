@@ -331,6 +331,20 @@ def test_a_run_of_the_tests_is_read_and_what_failed_is_missing(tmp_path: Path, e
 
 
 @pytest.mark.parametrize(
+    ("written", "said"), [("utf-8", "unknown-8"), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("cp037", "cp037")]
+)
+def test_a_run_of_tests_is_utf_8_whatever_it_says_of_itself(tmp_path: Path, written: str, said: str):
+    path = tmp_path / "tests.xml"
+    line = f'<?xml version="1.0" encoding="{said}"?><testsuite><testcase classname="a" name="b"/></testsuite>'
+    path.write_bytes(line.encode(written))
+    if written.startswith("utf-8"):
+        assert sum(TestRun.read(path).counts.values()) == 1
+    else:
+        with pytest.raises(DermKitError, match="it is not in UTF-8"):
+            TestRun.read(path)
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         ('<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>', "defines entities"),

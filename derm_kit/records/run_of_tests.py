@@ -36,9 +36,12 @@ class TestRun:
             content = path.read_bytes()[: MOST_BYTES + 1]
             if len(content) > MOST_BYTES or b"<!" in content.replace(b"<![CDATA[", b""):
                 raise _unreadable(path, "it is too long, or defines entities, which a JUnit file does not")
-            root = ElementTree.fromstring(content)  # noqa: S314 - without a document type there is nothing to expand
+            text = content.decode("utf-8-sig")  # read as text, so that no other encoding hides a document type
+            root = ElementTree.fromstring(text)  # noqa: S314 - without a document type there is nothing to expand
         except OSError as error:
             raise _unreadable(path, str(error.strerror)) from None
+        except UnicodeDecodeError:
+            raise _unreadable(path, "it is not in UTF-8, as pytest writes it") from None
         except ElementTree.ParseError as error:
             raise _unreadable(path, f"it is no XML: {error}") from None
         results: dict[str, str] = {}
