@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 UNFOLDED, FOLDED = 2, 3
 """Fields of a header: the bytes of its page in memory, and in the file."""
-_MOST_HEADER: Final = 2**24
+_BYTES_AT_ONCE: Final = (2**10, 2**14, 2**18, 2**22)
+"""Read for a header, the next where one is longer: the last for each would be gigabytes for a file of many pages."""
 _MOST_DEPTH: Final = 8
 _BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
 
@@ -48,7 +49,7 @@ def _of_column(file: BinaryIO, part: pq.ColumnChunkMetaData) -> int:
 
 def _header(file: BinaryIO, at: int) -> tuple[dict[int, int], int]:
     """The whole numbers of the header at this place, by field, and its length."""
-    for size in (1_024, _MOST_HEADER):
+    for size in _BYTES_AT_ONCE:
         file.seek(at)
         data = file.read(size)
         try:
