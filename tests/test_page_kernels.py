@@ -42,9 +42,10 @@ async def heard(folder: str) -> int:
     line.on_recv(received.append, copy=False)
     try:
         await client.wait_for_ready(timeout=60)
-        while not received:  # what is said before this line is known to the kernel is not for it
-            client.execute("")
-            await asyncio.sleep(0.2)
+        async with asyncio.timeout(60):
+            while not received:  # what is said before this line is known to the kernel is not for it
+                client.execute("")
+                await asyncio.sleep(0.2)
         received.clear()
         client.execute(SAY)
         time.sleep(4)  # a server that is busy with something else
