@@ -10,7 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,8 +24,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from derm_kit import Classifier, Cohort, read, read_run, score
+from derm_kit.cases.cohort import complete, reject_table
 from derm_kit.errors import RunError
 from derm_kit.model import parts
+from derm_kit.model.batches import Batch, Cases, Pool, score_batches
+from derm_kit.model.card import ModelCard
 from derm_kit.model.identity import differences, identity
 from derm_kit.model.parts import PARTS_FOLDER, Parts
 from derm_kit.model.run import CASES_FILE, FEATURES_FILE, REJECTS_FILE, RUN_FILE, SCORE_COLUMNS, SCORES_FILE
@@ -105,6 +113,50 @@ def test_scores_do_not_depend_on_batch_size_or_workers(cohort: Cohort, classifie
     one = score(cohort, classifier, tmp_path / "one", batch_size=1, workers=1, progress=False)
     many = score(cohort, classifier, tmp_path / "many", batch_size=16, workers=3, progress=False)
     np.testing.assert_allclose(one.matrix, many.matrix, atol=1e-5)
+
+
+@dataclass
+class Elsewhere:
+    """Four threads that take jobs of eight batches, as the workers of a cluster do, and how long each job was."""
+
+    classifier: Classifier
+    executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
+    jobs: list[int] = field(default_factory=list)
+    batches_a_job: int = 8
+    ahead: int = 12
+
+    @property
+    def card(self) -> ModelCard:
+        return self.classifier.card
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        return self.classifier.device
+
+    @contextmanager
+    def pool(self) -> Iterator[Pool]:
+        with self.executor:
+            yield self
+
+    def submit(self, job: list[Cases]) -> Future[list[Batch]]:
+        self.jobs.append(len(job))
+        return self.executor.submit(score_batches, job, self.classifier)
+
+    def result(self, future: Future[list[Batch]]) -> list[Batch]:
+        return future.result()
+
+
+def test_jobs_grow_short_towards_the_end_so_that_nobody_waits_for_the_last(classifier: Classifier, tmp_path: Path):
+    names = pd.Series([f"case{i:04d}" for i in range(1_003)])
+    cases = complete(pd.DataFrame({"case_id": names, "image": names + ".jpg"}))
+    missing = Cohort("missing", cases, reject_table(), (), tmp_path)
+    others = Elsewhere(classifier)
+    run = score(missing, others, tmp_path / "run", batch_size=4, progress=False)
+    assert len(run) == 0
+    assert list(pd.read_csv(tmp_path / "run" / REJECTS_FILE)["case_id"]) == list(names)
+    assert sum(others.jobs) == 251  # the last of them of three cases
+    assert others.jobs[0] == others.batches_a_job
+    assert others.jobs[-others.ahead :] == [1] * others.ahead
 
 
 def test_a_killed_run_continues_and_gives_the_same_files(

@@ -143,7 +143,7 @@ def _score_parts(cohort: Cohort, pool: Pool, parts: Parts, progress: bool) -> No
     done = len(cohort) - sum(len(parts.rows(part)) for part in missing)
     with tqdm(total=len(cohort), initial=done, unit="case", desc="Scoring", disable=None if progress else True) as bar:
         batches: list[Batch] = []
-        for part, scored in _in_order(pool, _jobs(parts, missing, pool.batches_a_job), cohort, parts.batch_size):
+        for part, scored in _in_order(pool, _jobs(parts, missing, pool), cohort, parts.batch_size):
             batches += scored
             bar.update(sum(map(len, scored)))
             rows = parts.rows(part)
@@ -152,12 +152,19 @@ def _score_parts(cohort: Cohort, pool: Pool, parts: Parts, progress: bool) -> No
                 batches = []
 
 
-def _jobs(parts: Parts, missing: list[int], batches_a_job: int) -> Iterator[tuple[int, range]]:
-    size = parts.batch_size * batches_a_job
+def _jobs(parts: Parts, missing: list[int], pool: Pool) -> Iterator[tuple[int, range]]:
+    """Parts cut into jobs, smaller towards the end: else all would wait for the one that has the last large job.
+
+    Guided self-scheduling (Polychronopoulos and Kuck 1987, doi 10.1109/TC.1987.5009495).
+    """
+    left = sum(len(parts.rows(part)) for part in missing)
     for part in missing:
         rows = parts.rows(part)
-        for i in range(0, len(rows), size):
-            yield part, rows[i : i + size]
+        while rows:
+            share = left // (parts.batch_size * pool.ahead)
+            job = rows[: parts.batch_size * max(1, min(pool.batches_a_job, share))]
+            rows, left = rows[len(job) :], left - len(job)
+            yield part, job
 
 
 def _in_order(
