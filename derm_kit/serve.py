@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -191,6 +192,8 @@ def _config(make: Any, *, lean: bool) -> Any:  # noqa: ANN401 - traitlets' Confi
     if os.name != "nt":  # sockets in a private folder: on a port of the machine every account could listen
         config.KernelManager.transport = "ipc"
     config.VoilaConfiguration.multi_kernel_manager_class = "derm_kit.kernels.PageKernels"
+    if sys.platform == "linux":  # elsewhere a process that has loaded much cannot be forked, or not safely
+        config.KernelProvisionerFactory.default_provisioner_name = "derm-kit-fork"
     config.NotebookClient.iopub_timeout = config.VoilaExecutor.startup_timeout = OUTPUT_WAIT_S
     config.ZMQChannelsWebsocketConnection.limit_rate = False
     config.KernelRestarter.restart_limit = 0

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from derm_kit.kernel_nest import KERNEL
+
 READY_S = 90
 SERVER = """
 import sys
@@ -76,7 +78,7 @@ def kernels(server: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in server.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if re.search(r"kernel-[0-9a-f-]+\.json", " ".join(process.cmdline())):
+            if process.name() == KERNEL or re.search(r"kernel-[0-9a-f-]+\.json", " ".join(process.cmdline())):
                 found.append(process)
     return found
 

@@ -8,10 +8,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
+import pytest
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from traitlets.config import Config
 from zmq import Frame
 
+from derm_kit.kernel_forks import NEST
 from derm_kit.kernels import PageKernel, PageKernels
 
 MESSAGES = 5_000
@@ -23,18 +26,26 @@ for i in range({MESSAGES}):
 """
 
 
-def test_what_a_kernel_says_while_the_server_is_busy_arrives():
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:  # a socket's path is short
-        assert thread.submit(asyncio.run, heard(folder)).result() == MESSAGES
+@pytest.mark.parametrize("kind", ["local-provisioner", "derm-kit-fork"])
+def test_what_a_kernel_says_while_the_server_is_busy_arrives(kind: str):
+    KernelProvisionerFactory.clear_instance()
+    try:
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:  # a socket's path is short
+            assert thread.submit(asyncio.run, heard(folder, kind)).result() == MESSAGES
+    finally:
+        KernelProvisionerFactory.clear_instance()
+        NEST.close()
 
 
-async def heard(folder: str) -> int:
+async def heard(folder: str, kind: str) -> int:
     """How many messages of a kernel arrive where nobody listens until it has said them all."""
     config = Config()
     config.KernelManager.transport = "ipc"
+    config.KernelProvisionerFactory.default_provisioner_name = kind
     kernels = PageKernels(config=config, connection_dir=folder)
     kernel = kernels.get_kernel(await kernels.start_kernel(kernel_name="python3"))
-    assert "derm_kit.page_kernel" in psutil.Process(kernel.provisioner.pid).cmdline()
+    program = psutil.Process(kernel.provisioner.pid).cmdline()
+    assert ("derm_kit.kernel_nest" if kind == "derm-kit-fork" else "derm_kit.page_kernel") in program
     client = kernel.client()
     client.start_channels()
     received: list[list[Frame]] = []
