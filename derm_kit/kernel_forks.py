@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,9 @@ class Fork:
         return bool(end.poll(within_ms))
 
     def send_signal(self, signum: int) -> None:
-        """To this process and no other, whoever has its number since. Raises ProcessLookupError once it has ended."""
-        signal.pidfd_send_signal(self._handle, signum)
+        """To this process and no other, whoever has its number since; to nobody once it has ended."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, signum)
 
     def terminate(self) -> None:
         """Ask it to end."""
