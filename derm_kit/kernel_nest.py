@@ -22,8 +22,8 @@ import ipywidgets
 from derm_kit.page_kernel import PageKernelApp
 
 LARGEST_MESSAGE_BYTES = 1_000_000
-KERNEL = "derm-kit-kernel"
-"""What `ps` and `top` call the process of a kernel."""
+LONGEST_NAME = 15
+"""Characters of a process's name, by Linux."""
 PAGES = ("start", "triage", "review", "thresholds", "referral", "teaching", "monitoring", "safety")
 
 
@@ -55,7 +55,7 @@ def main() -> None:
 def be_a_kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
     """What `derm_kit.page_kernel` started with these arguments would be, in a process group of its own."""
     os.setsid()
-    Path("/proc/self/comm").write_text(KERNEL)
+    Path("/proc/self/comm").write_text(shown_as(arguments))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
@@ -66,6 +66,11 @@ def be_a_kernel(arguments: Sequence[str], environment: Mapping[str, str], folder
     ipywidgets.register_comm_target()  # as they do themselves where they are imported in a kernel
     kernel.start()  # type: ignore[no-untyped-call]
     sys.exit()
+
+
+def shown_as(arguments: Sequence[str]) -> str:
+    """What `ps` and `top` call a kernel: as its connection file is called, with the first eight digits of its id."""
+    return next((Path(word).stem for word in arguments if word.endswith(".json")), "kernel")[:LONGEST_NAME]
 
 
 def _lay_aside_standard_input() -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from derm_kit.kernel_nest import KERNEL
-
 READY_S = 90
+FORK = re.compile("kernel-[0-9a-f]{8}")
+"""What the process of a kernel is called that is a fork: the beginning of its id."""
 SERVER = """
 import sys
 from pathlib import Path
@@ -78,8 +78,14 @@ def kernels(server: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in server.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if process.name() == KERNEL or re.search(r"kernel-[0-9a-f-]+\.json", " ".join(process.cmdline())):
+            if FORK.match(process.name()) or re.search(r"kernel-[0-9a-f-]+\.json", " ".join(process.cmdline())):
                 found.append(process)
+    return found
+
+
+def kernel_process(kernel_id: str) -> psutil.Process:
+    """The fork that is the kernel with this id."""
+    (found,) = [p for p in psutil.process_iter(["name"]) if p.info["name"] == f"kernel-{kernel_id[:8]}"]
     return found
 
 

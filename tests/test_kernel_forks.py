@@ -25,8 +25,9 @@ from traitlets.config import Config
 
 from derm_kit import kernel_forks
 from derm_kit.kernel_forks import Fork, ForkedKernel, Nest
-from derm_kit.kernel_nest import KERNEL, PAGES
+from derm_kit.kernel_nest import PAGES
 from derm_kit.kernels import PageKernels
+from tests.serving import FORK
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 WAIT_S = 60
@@ -82,7 +83,7 @@ def test_a_fork_is_a_process_of_its_own_with_folder_and_environment_as_asked(nes
     fork, client = hatched(nest, folder)
     other, second = hatched(nest, folder, "two")
     process = psutil.Process(fork.pid)
-    assert process.name() == KERNEL
+    assert process.name() == "kernel-one"
     assert (os.getpgid(fork.pid), process.cwd()) == (fork.pid, str(folder.resolve()))
     assert process.ppid() == psutil.Process(other.pid).ppid() != os.getpid()
     seen = "[__import__('os').environ[n] for n in ('OF_THIS_KERNEL',)], __import__('random').random()"
@@ -153,7 +154,7 @@ def test_after_a_killed_nest_the_next_kernel_is_a_program_and_those_after_it_are
     KernelProvisionerFactory.clear_instance()
     with ThreadPoolExecutor(1) as thread:
         names = thread.submit(asyncio.run, started_around_a_kill(folder)).result()
-    assert [name == KERNEL for name in names] == [True, False, True]
+    assert [bool(FORK.match(name)) for name in names] == [True, False, True]
 
 
 async def started_around_a_kill(folder: Path) -> list[str]:

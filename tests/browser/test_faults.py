@@ -17,6 +17,7 @@ from derm_kit.triage.worklist import Wanted, Worklist
 from tests.browser.test_pages import serious_in_either_scheme
 from tests.browser.test_review_page import all_taken, opened, shown, sign_in
 from tests.line import DOWN, UP, Line, line_to
+from tests.serving import kernel_process
 
 WAIT = 60_000
 NOTICE = ".dk-connection"
@@ -60,8 +61,7 @@ def page(browser: Browser, line: Line) -> Iterator[Page]:
 def kernel_of(page: Page) -> psutil.Process:
     """The process behind a page."""
     kernel = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
-    (found,) = [p for p in psutil.process_iter(["cmdline"]) if kernel in " ".join(p.info["cmdline"] or [])]
-    return found
+    return kernel_process(kernel)
 
 
 def kill_kernel(page: Page) -> None:

@@ -21,7 +21,7 @@ from derm_kit.records.register import Register
 from tests.fronted import LOGINS, PASSWORD, SECRET, UPGRADE, Fronted, fronted, kernel_of
 from tests.nginx import program
 from tests.readers import PASSPHRASE, copied
-from tests.serving import kernels
+from tests.serving import kernel_process, kernels
 
 WAIT = 60_000
 HAZARDS = "/derm/voila/render/07_safety_case.ipynb#tab=hazards"
@@ -143,8 +143,7 @@ def test_a_page_that_is_left_ends_its_kernel(browse: Open, front: Fronted):
     page.goto(TRIAGE)
     expect(page.locator(".dk-drop")).to_be_visible(timeout=WAIT)
     kernel = kernel_of(page)
-    running = [p for p in kernels(front.server) if kernel in " ".join(p.cmdline())]
-    assert len(running) == 1
+    running = [kernel_process(kernel)]
     page.goto("/derm/")
     assert psutil.wait_procs(running, timeout=60)[1] == []
     ended_at = time.monotonic()
@@ -218,15 +217,22 @@ def test_nothing_but_the_pages_is_served(front: Fronted, path: str):
 
 
 def test_what_a_kernel_says_goes_through_sockets_in_a_folder_closed_to_others(front: Fronted):
-    running = kernels(front.server)
-    assert running
+    until = time.monotonic() + 60
+    while not (running := kernels(front.server)) or not all(map(sockets, running)):
+        assert time.monotonic() < until, "no kernel came"
+        time.sleep(0.2)
     for process in running:
-        (file,) = [Path(word) for word in process.cmdline() if word.endswith(".json")]
+        (file,) = sockets(process)[0].parent.glob(f"{process.name()}*.json")
         said = json.loads(file.read_text("utf-8"))
         assert said["transport"] == "ipc"
         assert Path(said["ip"]).parent == file.parent
         assert stat.S_IMODE(file.parent.stat().st_mode) & 0o077 == 0
         assert stat.S_ISSOCK(Path(f"{said['ip']}-{said['iopub_port']}").stat().st_mode)
+
+
+def sockets(process: psutil.Process) -> list[Path]:
+    """Those that a kernel listens on."""
+    return [Path(c.laddr) for c in process.net_connections("unix") if "-ipc-" in str(c.laddr)]
 
 
 def test_no_login_and_no_secret_stand_in_the_log(front: Fronted):
