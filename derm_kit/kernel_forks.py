@@ -26,7 +26,7 @@ LONGEST_WAIT_S = 300
 
 
 class Fork:
-    """The process of a kernel, spoken to as jupyter_client speaks to a subprocess.Popen; closed with the last word."""
+    """The process of a kernel, which jupyter_client speaks to as to a subprocess.Popen."""
 
     stdin = stdout = stderr = None
 

@@ -40,16 +40,17 @@ def main() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits here for the end of a kernel
         while message := line.recv(LARGEST_MESSAGE_BYTES):
             try:
-                pid = os.fork()
-            except OSError as error:
+                if (pid := os.fork()) == 0:
+                    break
+                handle = os.pidfd_open(pid)
+            except OSError as error:  # no room for another process, or it has ended at once
                 line.send(str(error).encode())
-                continue
-            if pid == 0:
-                line.close()
-                be_a_kernel(**json.loads(message))
-            handle = os.pidfd_open(pid)
-            socket.send_fds(line, [str(pid).encode()], [handle])
-            os.close(handle)
+            else:
+                socket.send_fds(line, [str(pid).encode()], [handle])
+                os.close(handle)
+        else:
+            return
+    be_a_kernel(**json.loads(message))
 
 
 def be_a_kernel(arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> None:

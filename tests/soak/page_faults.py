@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -35,7 +35,7 @@ CUT_S = 20
 
 
 def page_faults() -> Iterator[Seen]:
-    """Kernel, worker and server killed, line cut; each on a page of its own with decisions before and after."""
+    """Processes killed one by one and the line cut; each on a page of its own with decisions before and after."""
     reference = read_run(default_model() / REFERENCE_FILE)
     worklist = Worklist.of(reference, TriagePolicy.from_card(load_card(default_model())))
     cases = [str(case) for case in worklist.table["case_id"].iloc[worklist.positions(Wanted(), {})]]
@@ -51,6 +51,7 @@ def page_faults() -> Iterator[Seen]:
         ):
             browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
             yield _kernel(_page(browser, line), register, run, cases[0])
+            yield _nest(_page(browser, line), register, run, cases[3])
             yield _cut(_page(browser, line), line, register, run, cases[1])
             yield _worker(_page(browser, line), workbench, Path(folder))
             yield _server(_page(browser, line), workbench, register, run, cases[2])
@@ -68,12 +69,28 @@ def _stored(register: Register, run: str, case: str) -> list[str]:
 
 
 def _kernel(page: Page, register: Register, run: str, case: str) -> Seen:
+    return _killed("SIGKILL of a page's kernel", kernel_of, page, register, run, case)
+
+
+def _nest(page: Page, register: Register, run: str, case: str) -> Seen:
+    def parent(page: Page) -> psutil.Process:
+        found = kernel_of(page).parent()
+        assert found
+        assert "derm_kit.kernel_nest" in found.cmdline()
+        return found
+
+    return _killed("SIGKILL of the process that kernels are forks of", parent, page, register, run, case)
+
+
+def _killed(
+    fault: str, which: Callable[[Page], psutil.Process], page: Page, register: Register, run: str, case: str
+) -> Seen:
     sign_in(opened(page, run, case))
     said = press(page, "1234321")
     all_taken(page)
-    kernel = kernel_of(page)
+    process = which(page)
     begin = time.monotonic()
-    kernel.kill()
+    process.kill()
     expect(page.locator(NOTICE)).to_contain_text(GONE, timeout=WAIT)
     told = time.monotonic() - begin
     page.get_by_role("button", name="Load the page again").click()
@@ -81,7 +98,7 @@ def _kernel(page: Page, register: Register, run: str, case: str) -> Seen:
     kept = _stored(register, run, case)
     page.context.close()
     return Seen(
-        "SIGKILL of a page's kernel",
+        fault,
         "the page says so; what was stored is kept; loaded again it goes on",
         f"said after {told:.1f} s; {len(kept)} of {len(said)} decisions kept; loaded again on the same case",
         held=kept == said and told < 10,
