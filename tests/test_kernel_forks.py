@@ -212,6 +212,16 @@ def test_a_kernel_that_cannot_be_asked_for_is_told_and_the_others_live(nest: Nes
     client.stop_channels()
 
 
+def test_a_nest_that_ends_at_its_start_as_where_the_system_lacks_what_it_needs_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    refused = Nest()
+    for _ in range(2):
+        with pytest.raises(ConnectionError):  # for which the kernel is started as a program
+            refused.fork([], dict(os.environ), str(folder))
+
+
 def test_every_page_is_loaded_and_the_provisioner_can_be_named():
     imported = {
         found

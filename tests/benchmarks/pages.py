@@ -4,7 +4,7 @@ one-pass map     all trained types at once, beside scoring alone and beside pyto
 page 01 ready    from the address to the drop zone, beside an empty notebook on the same server: warm (a kernel waits)
                  and cold (none does)
 dropped to shown from the file given to the verdict on screen, median
-kernel           resident memory of a page's kernel once a result is shown
+kernel           resident memory of the largest kernel once a result is shown, what kernels share counted in full
 """
 
 from __future__ import annotations
